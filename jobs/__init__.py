@@ -1,0 +1,1 @@
+"""What waits and what runs: a fair queue and one worker thread per device."""

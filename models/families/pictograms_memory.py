@@ -1,0 +1,148 @@
+"""The memory of the starter pack's diffusion model: pictograms as VQGAN codes, found by what a prompt says.
+
+Retrieval-augmented diffusion (Blattmann et al. 2022; Re-Imagen, Chen et al. 2022): a small network that is shown a few
+related pictures only has to draw a new one from them. Every candidate gets its own draw of neighbours, from its seed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+NEIGHBOURS = 2  # pictures shown to the network
+NEAREST = 6  # concepts that a candidate's neighbours are drawn from
+TEMPERATURE = 0.05  # cosine; how strongly the draw prefers the nearest concept
+SIDE = 16  # latents are (C, 16, 16): 128 pixels at factor 8
+
+# Longest first, so that "to the left of" is not read as "left of" with something before it.
+_RELATIONS = {
+    "to the left of": "to the left of",
+    "left of": "to the left of",
+    "to the right of": "to the right of",
+    "right of": "to the right of",
+    "on top of": "above",
+    "next to": "next to",
+    "beside": "next to",
+    "above": "above",
+    "below": "below",
+    "under": "below",
+    "and": "next to",
+}
+_PAIR = re.compile(rf"^(?P<first>.+?)\s+(?P<relation>{'|'.join(_RELATIONS)})\s+(?P<second>.+)$", re.IGNORECASE)
+
+
+def split_pair(prompt: str) -> tuple[str, str, str] | None:
+    """ "a red apple next to a blue cup" -> ("a red apple", "next to", "a blue cup"); None for one object."""
+    match = _PAIR.match(prompt.strip())
+    if match is None:
+        return None
+    return match["first"], _RELATIONS[match["relation"].lower()], match["second"]
+
+
+def offsets(relation: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Top left corners (y, x), in latent cells, of the two half-size pictures of a composition."""
+    low, middle, high = 0, SIDE // 4, SIDE // 2
+    places = {
+        "next to": ((middle, low), (middle, high)),
+        "to the left of": ((middle, low), (middle, high)),
+        "to the right of": ((middle, high), (middle, low)),
+        "above": ((low, middle), (high, middle)),
+        "below": ((high, middle), (low, middle)),
+    }
+    return places[relation]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Pictograms and their concepts. N pictures, K concepts.
+
+    full (N, 256) and half (N, 64): code numbers; concept_of (N,): concept of each picture; vectors (K, 2, 384):
+    MiniLM unit vectors of the concept's name and of its name with keywords; white (4,): latent of empty paper;
+    codebook (V, C); names: the concepts' names.
+    """
+
+    full: Tensor
+    half: Tensor
+    concept_of: Tensor
+    vectors: Tensor
+    white: Tensor
+    codebook: Tensor
+    names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path, codebook: Tensor) -> Memory:
+        """From ``memory-*.safetensors`` and ``memory.json``."""
+        from safetensors.torch import load_file
+
+        parts: dict[str, Tensor] = {}
+        for shard in sorted(folder.glob("memory*.safetensors")):
+            parts |= load_file(shard)
+        facts: dict[str, Any] = json.loads((folder / "memory.json").read_text())
+        return cls(
+            full=parts["full"].long(),
+            half=parts["half"].long(),
+            concept_of=parts["concept_of"].long(),
+            vectors=parts["vectors"].float(),
+            white=parts["white"].float(),
+            codebook=codebook.float().cpu(),
+            names=tuple(facts["names"]),
+        )
+
+    def latents(self, rows: Sequence[int], *, half: bool = False) -> Tensor:
+        """Quantised latents (n, C, 16, 16) of pictures, or (n, C, 8, 8) of their half-size versions."""
+        import torch
+
+        side = SIDE // 2 if half else SIDE
+        codes = (self.half if half else self.full)[torch.as_tensor(list(rows))]
+        return self.codebook[codes].reshape(len(codes), side, side, -1).permute(0, 3, 1, 2)
+
+    def composed(self, first: int, second: int, relation: str) -> Tensor:
+        """Two pictures at half size on white, in the places that ``relation`` says: (C, 16, 16)."""
+        canvas = self.white[:, None, None].expand(-1, SIDE, SIDE).clone()
+        for row, (y, x) in zip((first, second), offsets(relation), strict=True):
+            canvas[:, y : y + SIDE // 2, x : x + SIDE // 2] = self.latents([row], half=True)[0]
+        return canvas
+
+    def concepts_near(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and numbers of the concepts nearest to a text vector (384,), best first, each (NEAREST,)."""
+        similarity = (self.vectors @ vector).amax(1)
+        nearest = similarity.topk(min(NEAREST, len(similarity)))
+        return nearest.values, nearest.indices
+
+    def draw(self, vector: Tensor, rng: np.random.Generator) -> int:
+        """One picture for a text vector (384,): a near concept, nearer ones more often, then any of its pictures."""
+        values, concepts = self.concepts_near(vector)
+        chances = ((values - values.max()) / TEMPERATURE).exp().double().numpy()
+        concept = int(rng.choice(concepts.numpy(), p=chances / chances.sum()))
+        return int(rng.choice((self.concept_of == concept).nonzero()[:, 0].numpy()))
+
+
+def as_channels(pictures: list[Tensor | None], mean: Tensor, std: Tensor) -> Tensor:
+    """Neighbours as input channels (NEIGHBOURS * (C + 1), 16, 16): latents made unit-variance, and a mask plane each.
+
+    A missing neighbour (None) is all zeros, its mask too. mean and std are (C, 1, 1).
+    """
+    import torch
+
+    planes = []
+    for picture in pictures:
+        if picture is None:
+            planes.append(torch.zeros(len(mean) + 1, SIDE, SIDE))
+        else:
+            planes.append(torch.cat([(picture - mean) / std, torch.ones(1, SIDE, SIDE)]))
+    return torch.cat(planes)
+
+
+def rng_of(seed: int) -> np.random.Generator:
+    """The generator of a candidate's draws; apart from its noise, but from the same seed."""
+    import numpy as np
+
+    return np.random.default_rng([seed, 0x6D656D])

@@ -1,0 +1,28 @@
+"""Reading checkpoints that may be damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from common.errors import AtelierError, ModelUnavailable
+from models.spec import ModelSpec
+
+
+@contextmanager
+def readable(spec: ModelSpec) -> Iterator[None]:
+    """Turn what libraries raise about damaged files into ModelUnavailable that names the command to repair them.
+
+    Errors of memory pass through: their files are fine.
+    """
+    try:
+        yield
+    except (AtelierError, MemoryError):
+        raise
+    except Exception as error:
+        if "OutOfMemory" in type(error).__name__:
+            raise
+        raise ModelUnavailable(
+            f"{spec.title} is here but cannot be read ({type(error).__name__}): its files may be damaged or of another "
+            f"version. Repair them with: python -m models.fetch {spec.name}"
+        ) from error

@@ -1,0 +1,82 @@
+"""All facts about a model in one record, and what its loader is handed.
+
+Dropdowns, sliders, request limits, the README table and the tests are made from `ModelSpec`; no code asks a model its
+name to decide what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+    from models.pool import ModelPool
+
+ROLES = ("text_to_image", "ranker", "sentence", "vqgan", "captioner", "safety")
+PACKS = ("starter", "hub", "debug")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Limits and default of a numerical control, both ends allowed."""
+
+    minimum: float
+    maximum: float
+    step: float
+    default: float
+
+    def __post_init__(self) -> None:
+        if not self.minimum <= self.default <= self.maximum or self.step <= 0:
+            raise ValueError(f"not a range with its default inside and a positive step: {self}")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model of the catalog.
+
+    `source` is a folder name under the weights folder (starter), "owner/name" (hub) or "pip:package"; `revision` is a
+    known commit hash or "main" for the hub and None elsewhere. `memory_mb` is what stays resident while loaded.
+    `controls` maps the name of a setting to its `Range` or to the words that may be chosen. `files` are the patterns to
+    fetch from the hub, each of which must match for the checkpoint to count as complete.
+    `load` imports its heavy libraries inside and returns the object that the role's contract describes; the object may
+    offer `to(device)` and `close()`.
+    """
+
+    name: str
+    title: str
+    role: str
+    pack: str
+    source: str
+    revision: str | None
+    licence: str
+    download_mb: float
+    memory_mb: float
+    load: Callable[[LoadContext], Any]
+    controls: Mapping[str, Range | tuple[str, ...]] = field(default_factory=dict)
+    default_scheduler: str = ""
+    note: str = ""
+    files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"{self.name}: role is {self.role!r}, allowed are {', '.join(ROLES)}")
+        if self.pack not in PACKS:
+            raise ValueError(f"{self.name}: pack is {self.pack!r}, allowed are {', '.join(PACKS)}")
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What a loader may use.
+
+    `precision` is "fp32", "bf16" or "fp16" and is already decided for `device`. `report(fraction, note)` publishes
+    progress in [0, 1]. `pool` gives parts that models share, such as the sentence encoder, by `pool.use`.
+    """
+
+    spec: ModelSpec
+    settings: Settings
+    device: str
+    precision: str
+    report: Callable[[float, str], None]
+    pool: ModelPool

@@ -1,0 +1,1 @@
+"""What the app can do, one task per module; every task runs without a screen."""

@@ -1,0 +1,1 @@
+from tests.pipelines.conftest import hub, hub_pool, hub_services, services  # noqa: F401 (fixtures)

@@ -1,0 +1,97 @@
+"""What all tests share: the repository on the path, quick tests first, settings and specs of tiny models, and one
+running app with the tiny pack."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+    from models.catalog import Catalog
+    from models.spec import LoadContext, ModelSpec
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # A mistake should show after seconds, not after the browser tests.
+    items.sort(key=lambda item: (bool(item.get_closest_marker("slow")), bool(item.get_closest_marker("browser"))))
+
+
+@dataclass(frozen=True)
+class Running:
+    """An app that is being served, and what it stands on."""
+
+    url: str
+    page: Any
+    services: Any
+    jobs: Any
+
+
+@pytest.fixture(scope="session")
+def atelier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The app with the tiny models, served on a free port."""
+    import app
+    from jobs.queue import JobQueue
+    from tests.tabs.tiny_pack import make_examples, tiny_services, tiny_settings
+
+    folder = tmp_path_factory.mktemp("atelier")
+    services = tiny_services(tiny_settings(folder))
+    jobs = JobQueue(["cpu"])
+    page, url = app.launch(services, jobs, examples=make_examples(folder / "examples"))
+    yield Running(url, page, services, jobs)
+    page.close()
+    jobs.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The CPU, full precision, 1 GB for models, and every folder inside the test's own."""
+    from common.settings import Settings
+
+    return Settings(
+        models="starter",
+        device="cpu",
+        precision="fp32",
+        max_memory_gb=1.0,
+        output=tmp_path / "outputs",
+        weights=tmp_path / "weights",
+        hub_folder=tmp_path / "hub",
+    )
+
+
+def _load_linear(context: LoadContext) -> Any:
+    from torch import nn
+
+    return nn.Linear(4, 4)
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., ModelSpec]:
+    """`make_spec(name, **changes)`: a starter ranker of 100 MB that loads as a small `nn.Linear`."""
+    from models.spec import ModelSpec
+
+    def make(name: str, **changes: Any) -> ModelSpec:
+        facts = {"name": name, "title": name.title(), "role": "ranker", "pack": "starter", "source": name}
+        facts |= {"revision": None, "licence": "MIT", "download_mb": 10, "memory_mb": 100, "load": _load_linear}
+        return ModelSpec(**{**facts, **changes})
+
+    return make
+
+
+@pytest.fixture
+def tiny_catalog(settings: Settings, make_spec: Callable[..., ModelSpec]) -> Catalog:
+    """Three small models of 400 MB each, of which two fit into the memory of `settings`."""
+    from models.catalog import Catalog
+
+    return Catalog([make_spec(name, memory_mb=400) for name in ("apple", "banana", "cherry")], settings)

@@ -1,0 +1,32 @@
+"""The controls of the text → image room, made for the tiny models."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from models.catalog import Catalog
+from tabs.text_to_image_controls import Controls
+from tests.tabs.tiny_pack import SPECS, tiny_settings
+
+
+@pytest.fixture
+def controls(tmp_path):
+    catalog = Catalog(SPECS, tiny_settings(tmp_path))
+    made = Controls(SimpleNamespace(catalog=catalog))
+    with gr.Blocks():
+        made.build_prompt()
+        made.build_model()
+        made.build_seed()
+        made.build_more()
+    return made
+
+
+def _value_of(update):
+    return update.value if hasattr(update, "value") else update
+
+
+def named(controls, updates):
+    """The updates by the name of their control, as plain values."""
+    names = {id(part): name for name, part in controls.parts.items()}
+    return {names[id(part)]: _value_of(update) for part, update in updates.items()}

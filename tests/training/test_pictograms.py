@@ -1,0 +1,312 @@
+"""The pictogram data set: listing, rendering, joining, captions and colours, on tiny archives."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import tarfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.data import assemble, captions, clipart, clipart_names, colours, emoji, parts, pictograms, render, sources
+from training.data.items import slug, stable_unit
+
+RED = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 50">'
+    '<rect x="10" y="5" width="60" height="30" fill="{}"/></svg>'
+)
+EMOJI = [
+    ("1F355", "pizza", 4, ["cheese", "food"]),
+    ("1F34E", "red apple", 4, ["fruit"]),
+    ("1F468-200D-1F9B0", "man: red hair", 1, []),
+    ("1F1EF-1F1F5", "flag: Japan", 9, []),
+    ("1F1E6-1F1E9", "flag: Andorra", 9, []),
+    ("1F1E6", "regional indicator A", None, []),
+    ("0031-FE0F-20E3", "keycap: 1", 8, []),
+    ("1F44B", "waving hand", 1, ["hello"]),
+]
+
+
+def tarball(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Archives like the real ones, with a handful of drawings, and their checksums pinned."""
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    rows = [{"hexcode": h, "label": n, "tags": t} | ({} if g is None else {"group": g}) for h, n, g, t in EMOJI]
+    rows[-1]["skins"] = [{"hexcode": "1F44B-1F3FB"}]
+    groups = {"1": "people-body", "4": "food-drink", "8": "symbols", "9": "flags"}
+    tarball(
+        folder / "emojibase-data-17.0.0.tgz",
+        {
+            "package/en/data.json": json.dumps(rows).encode(),
+            "package/meta/groups.json": json.dumps({"groups": groups}).encode(),
+        },
+    )
+    codes = ["1f355", "1f34e", "1f468-200d-1f9b0", "1f1ef-1f1f5", "1f1e6-1f1e9", "1f1e6", "31-20e3", "1f44b"]
+    svgs = {f"package/{c}.svg": RED.format(f"#c0{i}02{i}").encode() for i, c in enumerate(codes)}
+    svgs["package/1f44b-1f3fb.svg"] = RED.format("tan").encode()
+    svgs["package/1f34e.svg"] = b"<svg this is broken"
+    tarball(folder / "twemoji-svg-15.0.0.tgz", svgs)
+    picture = io.BytesIO()
+    Image.new("RGBA", (40, 20), (0, 90, 200, 255)).save(picture, "WEBP", lossless=True)
+    tarball(folder / "lobehub-fluent-emoji-3d-1.1.0.tgz", {"package/assets/1f355.webp": picture.getvalue()})
+    for key, archive in list(sources.ARCHIVES.items()):
+        found = sources.find_archive(archive, folder)
+        if found:
+            pinned = replace(archive, sha256=sources.sha256_file(found))
+            monkeypatch.setitem(sources.ARCHIVES, key, pinned)
+    return folder
+
+
+def build(out: Path, cache: Path, *more: str) -> int:
+    arguments = ["--out", str(out), "--cache", str(cache), "--size", "32", "--workers", "1"]
+    return pictograms.main([*arguments, "--sources", "twemoji,fluent3d", *more])
+
+
+def read(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
+
+
+def test_small_build(tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "set"
+    assert build(out, cache) == 0
+    records = read(out)
+    names = {r["id"]: r["name"] for r in records}
+    assert names["twemoji/1f468-200d-1f9b0"] == "man with red hair"
+    assert names["twemoji/1f1ef-1f1f5"] == "flag of japan"
+    assert names["twemoji/31-20e3"] == "keycap 1"
+    # The flood of flags, tone variants, letters and the broken file stay out, and are counted.
+    assert set(names) == {
+        "twemoji/1f355", "twemoji/1f468-200d-1f9b0", "twemoji/1f1ef-1f1f5", "twemoji/31-20e3", "twemoji/1f44b",
+        "fluent3d/1f355",
+    }  # fmt: skip
+    summary = json.loads((out / "summary.json").read_text())
+    assert sum(summary["parts"]["twemoji"]["failures"].values()) == 1
+    assert summary["parts"]["twemoji"]["dropped"] == {
+        "skin tone": 1,
+        "country flag thinned out": 1,
+        "regional indicator": 1,
+    }
+    pictures = np.load(out / "pictures.npy", mmap_mode="r")
+    assert pictures.shape == (6, 32, 32, 4) and pictures.dtype == np.uint8
+    rows, columns = np.flatnonzero(pictures[0, ..., 3].any(1)), np.flatnonzero(pictures[0, ..., 3].any(0))
+    assert len(columns) == round(32 * render.FILL) and len(rows) == pytest.approx(len(columns) / 2, abs=1)
+    assert abs((columns[0] + columns[-1]) / 2 - 15.5) <= 0.5 and abs((rows[0] + rows[-1]) / 2 - 15.5) <= 0.5
+
+
+def test_resume_and_verify(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "set"
+    assert build(out, cache) == 0
+    before = (out / "records.jsonl").read_bytes()
+
+    def unexpected(*_args: object) -> None:
+        raise AssertionError("a finished part was rendered again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "render_many", unexpected)
+        assert build(out, cache) == 0
+    assert (out / "records.jsonl").read_bytes() == before
+    (out / "parts" / "fluent3d.json").unlink()  # as an interruption leaves it
+    assert build(out, cache) == 0
+    assert (out / "records.jsonl").read_bytes() == before
+
+    pictures = np.load(out / "pictures.npy", mmap_mode="r+")
+    pictures[2, 16, 16] ^= 255
+    pictures.flush()
+    assert pictograms.main(["--out", str(out), "--verify"]) == 1
+    assert assemble.verify(tmp_path / "nothing")
+
+
+def test_limit(tmp_path: Path, cache: Path) -> None:
+    assert build(tmp_path / "set", cache, "--limit", "1") == 0
+    assert Counter(r["source"] for r in read(tmp_path / "set")) == {"twemoji": 1, "fluent3d": 1}
+
+
+def test_missing_tool_skips_one_source(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sources.shutil, "which", lambda _tool: None)
+    arguments = ["--out", str(tmp_path / "set"), "--cache", str(cache), "--size", "32", "--workers", "1"]
+    assert pictograms.main([*arguments, "--sources", "openclipart,fluent3d"]) == 0
+    assert "Skipping openclipart: openclipart-svg needs apt-get" in capsys.readouterr().out
+    assert [r["source"] for r in read(tmp_path / "set")] == ["fluent3d"]
+
+
+def test_wrong_checksum_is_refused(cache: Path) -> None:
+    path = cache / "twemoji-svg-15.0.0.tgz"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(sources.SourceMissingError, match="checksum"):
+        sources.fetch(sources.ARCHIVES["twemoji"], cache)
+
+
+def test_hanging_and_crashing_files_cost_only_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = tmp_path / "good.svg"
+    good.write_text(RED.format("red"))
+    pipe = tmp_path / "hang.svg"
+    os.mkfifo(pipe)  # reading it blocks for ever, as a renderer in an endless loop would
+    monkeypatch.setattr(render, "START_UP", 4.0)
+    answers = {i: (p, r) for i, p, r in render.render_many([pipe, good, good], 32, workers=1, limit=1.0)}
+    assert answers[0][0] is None and "too long" in answers[0][1]
+    assert answers[1][0] is not None and answers[2][0] is not None
+
+
+def test_emoji_names() -> None:
+    cases = {
+        "person: bald": "bald person",
+        "family: man, woman, boy": "family of man, woman and boy",
+        "O button (blood type)": "o button blood type",
+        "keycap: *": "keycap asterisk",
+        "face with tears of joy": "face with tears of joy",
+    }
+    assert {label: emoji.clean_name(label) for label in cases} == cases
+    assert emoji.hex_key("0031-FE0F-20E3") == "31-20e3"
+
+
+def test_clip_art_names() -> None:
+    known = {"black", "white", "frog", "dead", "pizza", "cheese", "balloon", "red", "sword"}
+    name = clipart_names.choose_name
+    assert name("frogs_01", "2 dead frogs", "Lumen", False, known, set()) == "dead frogs"
+    assert name("balloon_red", "Clipart by Some One - x", "", True, known, set()) == "red balloon"
+    assert name("x1", "Cheese Pizza (B and W)", "", False, known, set()) == "black and white cheese pizza"
+    assert name("0815", "0815", "", False, known, set()) == ""
+    assert name("acquila_01", "Acquila", "", False, known, set()) == ""
+    assert clipart_names.special_name(Path("recreation/games/cards/white/white_h_a.svg")) == "ace of hearts card"
+    title, words, author = clipart_names.read_metadata(
+        "<dc:title>Caf&amp;eacute;</dc:title><dc:subject><rdf:li>Drink</rdf:li></dc:subject>"
+        "<dc:creator><dc:title>Ann</dc:title></dc:creator>"
+    )
+    assert (title, words, author) == ("Café", ["drink"], "Ann")
+    assert clipart._cap_of("computer/icons/lemon-theme/apps")[0] == "computer/icons/lemon-theme"
+
+
+def test_near_duplicates_go() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 255, (32, 32, 4), dtype=np.uint8)
+    first[..., 3] = 255
+    slightly = first.copy()
+    slightly[0, 0] = 0
+    other = np.roll(first, 16, axis=0)
+    assert parts.drop_near([first, slightly, other]) == [True, False, True]
+
+
+def test_split_is_stable_and_clean() -> None:
+    # A pinned value: a change here would move concepts between training and test.
+    assert stable_unit("1f355") == pytest.approx(0.249197, abs=1e-6)
+    assert assemble.concept_is_held_out("1f355") is (stable_unit("1f355") < assemble.HELD_OUT)
+    records = [
+        {"id": f"{style}/{n}", "concept": f"c{n}", "style": style}
+        for style in ("3D", "flat", "cartoon")
+        for n in range(900)
+    ]
+    assemble.assign_splits(records)
+    again = [dict(r) for r in reversed(records)]
+    assemble.assign_splits(again)
+    assert {r["id"]: r["split"] for r in records} == {r["id"]: r["split"] for r in again}
+    counts = Counter(r["split"] for r in records)
+    assert 0.05 < counts["held_out"] / len(records) < 0.11
+    assert 0.02 < counts["held_out_style"] / len(records) < 0.06
+    trained = {(r["concept"], r["style"]) for r in records if r["split"] == "train"}
+    for record in records:
+        if record["split"] == "held_out":
+            assert not any(c == record["concept"] for c, _ in trained)
+        if record["split"] == "held_out_style":
+            assert (record["concept"], record["style"]) not in trained
+            assert any(c == record["concept"] for c, _ in trained)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "word"),
+    [
+        ((220, 40, 40), "red"), ((248, 49, 90), "red"), ((244, 144, 12), "orange"), ((255, 204, 77), "yellow"),
+        ((60, 160, 70), "green"), ((40, 180, 180), "teal"), ((50, 100, 220), "blue"), ((140, 80, 200), "purple"),
+        ((250, 150, 200), "pink"), ((110, 70, 40), "brown"), ((193, 105, 79), "brown"), ((10, 10, 12), "black"),
+        ((250, 250, 250), "white"), ((153, 170, 181), "gray"), ((128, 128, 128), "gray"),
+    ],
+)  # fmt: skip
+def test_colour_words(rgb: tuple[int, int, int], word: str) -> None:
+    assert colours.WORDS[colours.colour_indices(np.array([rgb]))[0]] == word
+
+
+def test_hsv_round_trip() -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (500, 3))
+    assert np.abs(colours.hsv_to_rgb(colours.rgb_to_hsv(rgb)) - rgb).max() < 0.01
+
+
+@pytest.mark.parametrize("colour", list(colours.COLOURS))
+def test_recolour(colour: str) -> None:
+    picture = np.zeros((16, 16, 4), np.uint8)
+    picture[2:14, 2:14] = (200, 40, 40, 255)
+    picture[2:5, 2:5] = (255, 255, 255, 128)
+    picture[10:12, 10:12] = (20, 20, 20, 255)
+    tinted = colours.recolour(picture, colour)
+    assert tinted.dtype == np.uint8 and tinted is not picture
+    assert np.array_equal(tinted[..., 3], picture[..., 3])
+    assert colours.dominant_colours(tinted)[0][0] == colour
+    assert np.array_equal(tinted[2:5, 2:5], picture[2:5, 2:5])  # white stays white
+    assert np.array_equal(tinted[10:12, 10:12], picture[10:12, 10:12])
+
+
+def test_articles() -> None:
+    cases = {
+        "apple": "an apple", "unicorn": "a unicorn", "umbrella": "an umbrella", "hourglass": "an hourglass",
+        "scissors": "scissors", "glass of milk": "a glass of milk", "flag of japan": "a flag of japan",
+        "8 ball": "an 8 ball", "bus": "a bus", "bread": "bread", "x-ray": "an x-ray", "blue car": "a blue car",
+        "one-piece swimsuit": "a one-piece swimsuit", "people hugging": "people hugging",
+    }  # fmt: skip
+    assert {name: captions.with_article(name) for name in cases} == cases
+    assert captions.with_article("a cup") == "a cup"
+
+
+RECORD = {
+    "name": "red apple", "style": "3D", "keywords": ["fruit", "food"], "group": "food-drink", "colors": ["red"],
+    "dominant": 0.8,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rng", [random.Random(3), np.random.default_rng(3)])
+@pytest.mark.parametrize("style", ["3D", "flat", "high contrast", "cartoon", "clip art"])
+def test_captions(rng: captions.Rng, style: str) -> None:
+    record = RECORD | {"style": style}
+    plain = [captions.caption(record, rng) for _ in range(300)]
+    assert len(set(plain)) > 8 and all("apple" in text and " background" not in text for text in plain)
+    assert any(style in text or "contrast" in text for text in plain)
+    both = [captions.caption(record, rng, color="blue", background="yellow") for _ in range(300)]
+    assert all("blue apple" in text and "yellow" in text and "red" not in text for text in both)
+    for text in plain + both:
+        assert "{" not in text and "  " not in text and " a apple" not in f" {text}" and " a orange" not in text
+        assert text.replace("3D", "") == text.replace("3D", "").lower()
+
+
+def test_compose_caption() -> None:
+    compose = captions.compose_caption
+    assert (
+        compose("red apple", "a blue cup", "next", "yellow") == "a red apple next to a blue cup on a yellow background"
+    )
+    assert compose("apple", "scissors", "to the left of", None) == "an apple to the left of scissors"
+    assert compose("orange fish", "cat", "above", "orange") == "an orange fish above a cat on an orange background"
+
+
+def test_backgrounds_leave_the_picture_visible() -> None:
+    words = [word for word, _ in captions.background_choices(RECORD)]
+    assert "red" not in words and "blue" in words
+    black = [word for word, _ in captions.background_choices(RECORD | {"style": "high contrast", "colors": ["black"]})]
+    assert "black" not in black and len(black) > 5
+
+
+def test_slug() -> None:
+    assert slug("Men’s room & Bar") == "mens-room-and-bar"

@@ -1,0 +1,102 @@
+"""Captioned training pictures made on the fly: recoloured, on coloured backgrounds, mirrored, two to a canvas.
+
+A few thousand pictograms become millions of different captioned pictures this way, and the captions stay true
+because every change to the picture is named in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.data.captions import background_choices, can_recolour, caption, compose_caption, noun_phrase, recolour
+from training.data.colours import COLOURS
+from training.pictures import Pictograms, on_background
+
+RELATIONS = {  # the words, and where the first of the two stands: (down, right) from the middle, in canvas sizes
+    "next to": (0.0, -0.25),
+    "to the left of": (0.0, -0.25),
+    "to the right of": (0.0, 0.25),
+    "above": (-0.25, 0.0),
+    "below": (0.25, 0.0),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One captioned picture: ``rgba`` uint8 (128, 128, 4), its background (3,) in [0, 1], which rows it shows."""
+
+    caption: str
+    rgba: np.ndarray
+    background: np.ndarray
+    rows: tuple[int, ...]
+    relation: str = ""
+
+
+def tint(record: dict, rgba: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str | None]:
+    """Now and then another colour for a picture that is mostly one colour; the picture and the colour's word."""
+    if not can_recolour(record) or rng.random() > 0.3:
+        return rgba, None
+    colour = str(rng.choice(list(COLOURS)))
+    return recolour(rgba, colour), colour
+
+
+def single(data: Pictograms, row: int, rng: np.random.Generator) -> Sample:
+    """One pictogram with a true caption, sometimes recoloured, sometimes on a coloured background."""
+    record = data.records[row]
+    rgba, colour = tint(record, np.asarray(data.rgba[row]), rng)
+    background, rgb = None, (255, 255, 255)
+    if rng.random() < 0.3:
+        choices = background_choices(record, colour)
+        background, rgb = choices[rng.integers(len(choices))]
+    text = caption(record, rng, color=colour, background=background)
+    return Sample(text, rgba, np.asarray(rgb, dtype=np.float32) / 255, (row,))
+
+
+def pair(data: Pictograms, first: int, second: int, rng: np.random.Generator) -> Sample:
+    """Two pictograms on one canvas, side by side or one above the other, said in the caption."""
+    records = [data.records[row] for row in (first, second)]
+    tinted = [tint(data.records[row], np.asarray(data.rgba[row]), rng) for row in (first, second)]
+    relation = str(rng.choice(list(RELATIONS)))
+    background, rgb = None, (255, 255, 255)
+    if rng.random() < 0.5:
+        sets = [background_choices(record, colour) for record, (_, colour) in zip(records, tinted, strict=True)]
+        both = [choice for choice in sets[0] if choice in sets[1]]
+        if both:
+            background, rgb = both[rng.integers(len(both))]
+    phrases = [noun_phrase(record, colour) for record, (_, colour) in zip(records, tinted, strict=True)]
+    canvas = place_pair(tinted[0][0], tinted[1][0], relation)
+    text = compose_caption(*phrases, relation, background)
+    return Sample(text, canvas, np.asarray(rgb, dtype=np.float32) / 255, (first, second), relation)
+
+
+def place_pair(first: np.ndarray, second: np.ndarray, relation: str) -> np.ndarray:
+    """Two RGBA pictures at half size on one canvas; ``relation`` says where the first stands."""
+    size = first.shape[0]
+    half, (down, right) = size // 2, RELATIONS[relation]
+    canvas = np.zeros_like(first)
+    shrunk = [shrink(picture) for picture in (first, second)]
+    top, left = (size - half) // 2, (size - half) // 2
+    for picture, sign in zip(shrunk, (1, -1), strict=True):
+        y, x = top + int(sign * down * size), left + int(sign * right * size)
+        canvas[y : y + half, x : x + half] = picture
+    return canvas
+
+
+def shrink(rgba: np.ndarray) -> np.ndarray:
+    """Half the size, averaging with premultiplied alpha so that transparent pixels add no colour."""
+    pixels = torch.from_numpy(rgba.astype(np.float32)).permute(2, 0, 1)[None] / 255
+    alpha = pixels[:, 3:]
+    small, small_alpha = F.avg_pool2d(pixels[:, :3] * alpha, 2), F.avg_pool2d(alpha, 2)
+    result = torch.cat([small / small_alpha.clamp(min=1e-4), small_alpha], 1)
+    return (result[0].permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy()
+
+
+def render(samples: list[Sample]) -> Tensor:
+    """Pictures (N, 3, 128, 128) float32 [0, 1]."""
+    rgba = torch.from_numpy(np.stack([sample.rgba for sample in samples]))
+    return on_background(rgba, torch.from_numpy(np.stack([sample.background for sample in samples])))

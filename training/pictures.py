@@ -1,0 +1,57 @@
+"""The pictogram data set in memory: pictures, records, and pictures put on backgrounds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class Pictograms:
+    """The pictures of ``data/pictograms`` and what is known about them.
+
+    ``rgba`` is a memory map, uint8 (N, 128, 128, 4), straight alpha; ``records`` one dict a picture, same order.
+    """
+
+    def __init__(self, folder: Path, splits: tuple[str, ...] = ("train",)) -> None:
+        if not (folder / "records.jsonl").exists():
+            raise SystemExit(f"{folder} holds no data set; build it: python -m training.data.pictograms --out {folder}")
+        self.rgba = np.load(folder / "pictures.npy", mmap_mode="r")
+        with open(folder / "records.jsonl") as file:
+            self.records: list[dict[str, Any]] = [json.loads(line) for line in file]
+        self.rows = np.array([i for i, record in enumerate(self.records) if record["split"] in splits])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def on_background(rgba: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
+    """Puts pictures on plain colours.
+
+    rgba (N, H, W, 4) uint8 straight alpha; background (N, 3) float [0, 1]. Returns (N, 3, H, W) float32 [0, 1].
+    """
+    pixels = rgba.permute(0, 3, 1, 2).float() / 255
+    alpha = pixels[:, 3:]
+    return pixels[:, :3] * alpha + background[:, :, None, None] * (1 - alpha)
+
+
+def random_backgrounds(n: int, rng: np.random.Generator, white: float = 0.6) -> torch.Tensor:
+    """Background colours (n, 3) in [0, 1]: white with the given chance, else any colour."""
+    colours = rng.random((n, 3), dtype=np.float32)
+    colours[rng.random(n) < white] = 1.0
+    return torch.from_numpy(colours)
+
+
+def random_crops(data: Pictograms, n: int, size: int, rng: np.random.Generator) -> torch.Tensor:
+    """n random crops, at times mirrored, on random backgrounds: (n, 3, size, size) float32 [0, 1]."""
+    full = data.rgba.shape[1]
+    rows = data.rows[rng.integers(len(data.rows), size=n)]
+    ys, xs = rng.integers(full - size + 1, size=(2, n)) if size < full else np.zeros((2, n), dtype=int)
+    crops = [data.rgba[r, y : y + size, x : x + size] for r, y, x in zip(rows, ys, xs, strict=True)]
+    pictures = on_background(torch.from_numpy(np.stack(crops)), random_backgrounds(n, rng))
+    mirrored = torch.from_numpy(rng.random(n) < 0.5)
+    pictures[mirrored] = pictures[mirrored].flip(-1)
+    return pictures

@@ -1,0 +1,235 @@
+"""Trains the starter pack's VQGAN: ``python -m training.vqgan --minutes 30 --export weights/pictograms-vqgan``.
+
+The first stage of Esser et al. 2021 (VQGAN) as a diffusers ``VQModel``: factor 8, fully convolutional (no attention in
+the middle block), so it learns on 64-pixel crops and runs at 128 to 256 pixels. The codebook follows its vectors by
+running averages (van den Oord et al. 2017, appendix A.1) and codes that fall out of use restart at fresh vectors.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import VQModel
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
+from training.perceptual import PerceptualLoss
+from training.pictures import Pictograms, random_crops
+
+ARCHITECTURE = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (16, 32, 96, 192),
+    "layers_per_block": 1,
+    "latent_channels": 4,
+    "vq_embed_dim": 4,
+    "num_vq_embeddings": 4096,
+    "norm_num_groups": 8,
+    "mid_block_add_attention": False,
+    "sample_size": 128,
+}
+
+
+class Codebook:
+    """Running averages behind the codes of ``model.quantize``."""
+
+    def __init__(self, model: VQModel, decay: float = 0.99) -> None:
+        self.embedding = model.quantize.embedding.weight.requires_grad_(False)
+        self.decay = decay
+        self.counts = torch.ones(len(self.embedding), device=self.embedding.device)
+        self.sums = self.embedding.clone()
+        self.ready = torch.tensor(False)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"counts": self.counts, "sums": self.sums, "ready": self.ready}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.counts.copy_(state["counts"]), self.sums.copy_(state["sums"]), self.ready.copy_(state["ready"])
+
+    @torch.no_grad()
+    def start(self, vectors: Tensor) -> None:
+        """Codes start as k-means centres of real encoder outputs (n, D), so none is born dead."""
+        from sklearn.cluster import MiniBatchKMeans
+
+        means = MiniBatchKMeans(len(self.embedding), batch_size=8192, n_init=1, max_iter=10, random_state=0)
+        centres = means.fit(vectors.cpu().numpy()).cluster_centers_
+        self.embedding.copy_(torch.from_numpy(centres))
+        self.sums.copy_(self.embedding)
+        self.ready.fill_(True)
+
+    @torch.no_grad()
+    def follow(self, vectors: Tensor, indices: Tensor) -> None:
+        """Moves codes to the running mean of the vectors (n, D) that chose them (indices (n,))."""
+        counts = torch.bincount(indices, minlength=len(self.counts)).to(self.counts)
+        sums = torch.zeros_like(self.sums).index_add_(0, indices, vectors.to(self.sums))
+        self.counts.lerp_(counts, 1 - self.decay)
+        self.sums.lerp_(sums, 1 - self.decay)
+        self.embedding.copy_(self.sums / self.counts.clamp(min=1e-5)[:, None])
+
+    @torch.no_grad()
+    def restart_dead(self, vectors: Tensor, least: float = 0.02) -> int:
+        """Codes chosen less than ``least`` times a step start anew at random vectors of this batch."""
+        dead = (self.counts < least).nonzero()[:, 0]
+        fresh = vectors[torch.randint(len(vectors), (len(dead),), device=vectors.device)].to(self.sums)
+        self.counts[dead], self.sums[dead] = 1.0, fresh
+        self.embedding[dead] = fresh
+        return len(dead)
+
+
+class PatchDiscriminator(nn.Sequential):
+    """Says of every 16-pixel patch whether it looks real (pix2pix, Isola et al. 2017); (N, 3, H, W) -> (N, 1, h, w)."""
+
+    def __init__(self, width: int = 32) -> None:
+        def block(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
+            return [nn.Conv2d(c_in, c_out, 4, stride, 1), nn.GroupNorm(8, c_out), nn.LeakyReLU(0.2)]
+
+        super().__init__(
+            nn.Conv2d(3, width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            *block(width, width * 2, 2),
+            *block(width * 2, width * 4, 1),
+            nn.Conv2d(width * 4, 1, 4, 1, 1),
+        )
+
+
+@dataclass
+class Parts:
+    """Everything that the training step touches."""
+
+    model: VQModel
+    judge: PatchDiscriminator
+    codebook: Codebook
+    perceptual: PerceptualLoss
+    optimiser: torch.optim.Optimizer
+    judge_optimiser: torch.optim.Optimizer
+
+
+def quantise(parts: Parts, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest codes with straight-through gradients: (z_q, commitment loss). Before k-means z passes unchanged."""
+    if not parts.codebook.ready:
+        return z, z.square().mean() * 1e-3
+    vectors = z.detach().permute(0, 2, 3, 1).flatten(0, 2).float()
+    z_q, _, (_, _, indices) = parts.model.quantize(z)
+    if parts.model.training and z.requires_grad:  # a frozen encoder keeps its codebook, too
+        parts.codebook.follow(vectors, indices.flatten())
+    nearest = parts.model.quantize.embedding(indices.flatten())
+    commitment = (z.permute(0, 2, 3, 1).flatten(0, 2) - nearest.detach()).square().mean()
+    return z_q, commitment
+
+
+def generator_step(
+    parts: Parts, pictures: Tensor, adversarial: float, frozen: bool
+) -> tuple[dict[str, Tensor], Tensor]:
+    """One step of encoder, codebook and decoder on pictures (N, 3, H, W) in [-1, 1]; returns losses and the output."""
+    with torch.set_grad_enabled(not frozen):
+        z = parts.model.encode(pictures).latents
+    z_q, commitment = quantise(parts, z)
+    ours = parts.model.decode(z_q, force_not_quantize=True).sample
+    losses = {
+        "l1": (ours - pictures).abs().mean(),
+        "l2": (ours - pictures).square().mean(),
+        "perceptual": parts.perceptual(ours, pictures),
+        "commitment": commitment,
+    }
+    total = losses["l1"] + losses["l2"] + 0.5 * losses["perceptual"] + 0.25 * commitment
+    if adversarial:
+        losses["fool"] = -parts.judge(ours).mean()
+        total = total + adversarial * losses["fool"]
+    parts.optimiser.zero_grad(set_to_none=True)
+    total.backward()
+    nn.utils.clip_grad_norm_(parts.model.parameters(), 1.0)
+    parts.optimiser.step()
+    return losses, ours.detach()
+
+
+def judge_step(parts: Parts, real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of the patch discriminator."""
+    loss = F.relu(1 - parts.judge(real)).mean() + F.relu(1 + parts.judge(fake)).mean()
+    parts.judge_optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    parts.judge_optimiser.step()
+    return loss.detach()
+
+
+def train(args: argparse.Namespace) -> VQModel:
+    """Trains for ``args.minutes`` from the last checkpoint on; returns the model with averaged weights."""
+    accelerator = make_accelerator(args.device, args.threads)
+    run = TrainingRun(args.run, args.minutes)
+    data = Pictograms(args.data)
+    torch.manual_seed(args.seed)
+    model, judge = VQModel(**ARCHITECTURE), PatchDiscriminator()
+    model.to(accelerator.device)
+    judge.to(accelerator.device)
+    optimiser = torch.optim.AdamW(
+        [p for n, p in model.named_parameters() if "quantize" not in n], args.rate, (0.8, 0.99), weight_decay=0.01
+    )
+    judge_optimiser = torch.optim.AdamW(judge.parameters(), args.rate, (0.5, 0.9))
+    codebook, ema = Codebook(model), EMAModel(model.parameters(), decay=0.998)
+    ema.to(accelerator.device)
+    run.track(model=model, judge=judge, optimiser=optimiser, judge_optimiser=judge_optimiser, codebook=codebook)
+    run.track(ema=ema)
+    run.resume()
+    if args.freeze_encoder:  # latents made from the exported (averaged) encoder must stay valid
+        ema.copy_to(model.parameters())
+    parts = Parts(model, judge, codebook, PerceptualLoss().to(accelerator.device), optimiser, judge_optimiser)
+    rng = np.random.default_rng(args.seed + run.progress.steps)
+    for step in run.steps(args.batch):
+        rate = args.rate * cosine_rate(step, 200, args.total_steps)
+        for group in (*optimiser.param_groups, *judge_optimiser.param_groups):
+            group["lr"] = rate
+        pictures = random_crops(data, args.batch, args.crop, rng).mul(2).sub(1).to(accelerator.device)
+        adversarial = args.adversarial if step >= args.adversarial_after else 0.0
+        with accelerator.autocast():
+            losses, fake = generator_step(parts, pictures, adversarial, args.freeze_encoder)
+            if adversarial:
+                losses["judge"] = judge_step(parts, pictures, fake)
+        ema.step(model.parameters())
+        if not args.freeze_encoder:
+            losses["dead"] = tend_codebook(parts, data, args, step, rng)
+        run.log(**losses)
+    ema.copy_to(model.parameters())
+    return model
+
+
+def tend_codebook(
+    parts: Parts, data: Pictograms, args: argparse.Namespace, step: int, rng: np.random.Generator
+) -> float:
+    """Starts the codebook once the encoder has settled a little, and revives dead codes now and then."""
+    if step == args.quantise_after or (step > 0 and step % 200 == 0 and parts.codebook.ready):
+        with torch.no_grad():
+            device = next(parts.model.parameters()).device
+            crops = random_crops(data, 512 if not parts.codebook.ready else 64, args.crop, rng).mul(2).sub(1).to(device)
+            vectors = torch.cat([parts.model.encode(part).latents for part in crops.split(64)])
+            vectors = vectors.permute(0, 2, 3, 1).flatten(0, 2).float()
+        if not parts.codebook.ready:
+            parts.codebook.start(vectors)
+        else:
+            return float(parts.codebook.restart_dead(vectors))
+    return 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.vqgan", description=__doc__.splitlines()[0])
+    common_arguments(parser, "vqgan")
+    parser.add_argument("--crop", type=int, default=64, help="pixels of the training crops")
+    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--total-steps", type=int, default=20_000, help="length of the learning-rate schedule")
+    parser.add_argument("--quantise-after", type=int, default=300, help="steps before the codebook starts")
+    parser.add_argument("--adversarial", type=float, default=0.05, help="weight of the discriminator's loss")
+    parser.add_argument("--adversarial-after", type=int, default=1_000_000)
+    parser.add_argument(
+        "--freeze-encoder", action="store_true", help="train the decoder only; latents stay as they are"
+    )
+    args = parser.parse_args()
+    model = train(args)
+    if args.export:
+        model.eval().save_pretrained(args.export, max_shard_size="9MB")
+
+
+if __name__ == "__main__":
+    main()
