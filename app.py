@@ -17,9 +17,9 @@ from common.settings import Settings
 
 if TYPE_CHECKING:
     import gradio as gr
-    from pipelines.services import Services
 
     from jobs.queue import JobQueue
+    from pipelines.services import Services
 
 
 def main(argv: Sequence[str]) -> int:
@@ -65,10 +65,9 @@ def import_gradio() -> None:
 
 def build(settings: Settings) -> tuple[Services, JobQueue]:
     """What the rooms are handed: the services, and the queue of a worker per device."""
-    from pipelines.services import build_services
-
     from jobs.queue import JobQueue
     from models.devices import find_devices
+    from pipelines.services import build_services
 
     jobs = JobQueue(
         find_devices(settings),

@@ -13,9 +13,8 @@ from tabs.rooms import EXAMPLES, App, connect
 from tabs.status import build_status
 
 if TYPE_CHECKING:
-    from pipelines.services import Services
-
     from jobs.queue import JobQueue
+    from pipelines.services import Services
 
 ROOMS = (text_to_image, rank_images)
 

@@ -17,9 +17,9 @@ from tabs.widgets import guarded
 
 if TYPE_CHECKING:
     from gradio.components import Component
-    from pipelines.services import Services
 
     from jobs.queue import JobQueue
+    from pipelines.services import Services
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

@@ -115,7 +115,9 @@ def train(args: argparse.Namespace) -> nn.Module:
         features, class_captions = prototypes.batch(args.batch // 4, rng, device)
         captions = [sample.caption for sample in samples] + class_captions
         with accelerator.autocast():
-            images = torch.cat([model.visual((pictures - mean) / std), model.visual.head(features)])
+            with torch.set_grad_enabled(args.tower_rate > 0):
+                seen = model.visual.trunk((pictures - mean) / std)
+            images = model.visual.head(torch.cat([seen, features.to(seen)]))
             loss = contrastive(
                 F.normalize(images.float(), dim=-1),
                 encode_texts(model, sentence, captions),
@@ -165,7 +167,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.clip", description=__doc__.splitlines()[0])
     common_arguments(parser, "clip")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the projections")
-    parser.add_argument("--tower-rate", type=float, default=1e-4, help="learning rate of the image tower")
+    parser.add_argument(
+        "--tower-rate",
+        type=float,
+        default=1e-4,
+        help="learning rate of the image tower; 0 trains the projections only, which is ten times faster on a CPU",
+    )
     parser.add_argument("--total-steps", type=int, default=2_000, help="length of the learning-rate schedule")
     parser.set_defaults(batch=128)
     args = parser.parse_args()

@@ -55,7 +55,7 @@ def encode_samples(vqgan: VQModel, samples: list[Sample]) -> Tensor:
         encode(vqgan, render(samples[start : start + BATCH])).half()
         for start in tqdm(range(0, len(samples), BATCH), desc="samples", unit="batch")
     ]
-    return torch.cat(parts)
+    return torch.cat(parts).contiguous()
 
 
 def encode_memory(vqgan: VQModel, data: Pictograms) -> dict[str, Tensor]:

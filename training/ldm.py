@@ -84,7 +84,7 @@ class Batches:
         for k, concept in enumerate(memory.concept_of.tolist()):
             self.members[concept].append(k)
         similarity = torch.einsum("ad,bd->ab", memory.vectors[:, 1], memory.vectors[:, 1]).fill_diagonal_(-1)
-        self.near = similarity.topk(6).indices
+        self.near = similarity.topk(min(6, len(similarity))).indices
         everything = self.latents.float()
         self.mean = everything.mean((0, 2, 3))[:, None, None]
         self.std = everything.std((0, 2, 3))[:, None, None]
@@ -182,7 +182,8 @@ def export(unet: UNet2DConditionModel, batches: Batches, folder: Path) -> None:
     memory = batches.memory
     codes = {"full": memory.full.to(torch.int16), "half": memory.half.to(torch.int16)}
     save_file(
-        codes | {"concept_of": memory.concept_of.int(), "white": memory.white}, folder / "memory-codes.safetensors"
+        codes | {"concept_of": memory.concept_of.int(), "white": memory.white.contiguous()},
+        folder / "memory-codes.safetensors",
     )
     save_file({"vectors": memory.vectors.half()}, folder / "memory-texts.safetensors")
     (folder / "memory.json").write_text(json.dumps({"names": memory.names}) + "\n")

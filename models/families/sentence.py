@@ -37,7 +37,7 @@ class SentenceEncoder:
         from transformers import AutoModel, AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
-        self.transformer = AutoModel.from_pretrained(minilm_folder(), add_pooling_layer=False)
+        self.transformer = AutoModel.from_pretrained(minilm_folder())
         self.transformer.requires_grad_(False).eval().to(device)
 
     @property

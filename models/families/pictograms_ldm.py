@@ -1,0 +1,151 @@
+"""The starter pack's latent diffusion model: 128-pixel pictograms from words and a few remembered neighbours.
+
+A small diffusers UNet (v-prediction) over the latents of the starter VQGAN, reading MiniLM token states and two
+neighbours from its memory. Trained by ``training/ldm.py``; sampled by the same loop as the published models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of, split_pair
+from models.families.sampling import Conditioning, Sampling
+from models.sources import require
+from models.spec import LoadContext, ModelSpec, Range
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from models.families.sentence import SentenceEncoder
+
+SIZE = 128
+SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
+VQGAN = "pictograms-vqgan"  # the first stage, a folder beside this model's
+
+
+class PictogramDiffusion:
+    """Implements the text-to-image contract for the starter pack."""
+
+    def __init__(
+        self, unet: nn.Module, vqgan: nn.Module, memory: Memory, sentence: SentenceEncoder, facts: Mapping[str, Any]
+    ) -> None:
+        import torch
+
+        self.unet, self.vqgan = unet.eval().requires_grad_(False), vqgan.eval().requires_grad_(False)
+        self.memory, self.sentence, self.schedule = memory, sentence, facts["schedule"]
+        self.mean, self.std = (torch.tensor(facts[name])[:, None, None] for name in ("mean", "std"))
+        self.token_limit = 32
+
+    @property
+    def device(self) -> Any:
+        return next(self.unet.parameters()).device
+
+    def to(self, device: str) -> PictogramDiffusion:
+        self.unet.to(device)
+        self.vqgan.to(device)
+        return self
+
+    def overflow(self, prompt: str) -> str:
+        """The end of the prompt that the model does not read; empty when it reads all."""
+        return self.sentence.overflow(prompt, self.token_limit)
+
+    def start(
+        self,
+        prompt: str,
+        negative: str,
+        seeds: Sequence[int],
+        width: int,
+        height: int,
+        steps: int,
+        guidance: float,
+        scheduler: str,
+    ) -> Sampling:
+        """A run of one candidate per seed; width and height are 128, what the memory holds."""
+        states, mask = self.sentence.token_states([prompt, negative], length=self.token_limit)
+        words = [{"states": states[k : k + 1].repeat(len(seeds), 1, 1), "mask": mask[k : k + 1].repeat(len(seeds), 1)}
+                 for k in (0, 1)]  # fmt: skip
+        helps = self.neighbours(prompt, seeds).to(self.device)
+        given = {**words[0], "neighbours": helps}
+        absent = {**words[1], "neighbours": helps * 0}  # guidance pushes away from "no help at all", as in training
+        return Sampling(
+            self._denoise,
+            self._decode,
+            Conditioning(given, absent),
+            seeds=seeds,
+            latent_shape=(len(self.mean), SIZE // 8, SIZE // 8),
+            steps=steps,
+            guidance=guidance,
+            scheduler=scheduler,
+            scheduler_config=self.schedule,
+            device=str(self.device),
+            decode_rows=16,
+        )
+
+    def neighbours(self, prompt: str, seeds: Sequence[int]) -> Tensor:
+        """Each candidate's own draw from the memory: (n, NEIGHBOURS * (C + 1), 16, 16)."""
+        import torch
+
+        pair = split_pair(prompt)
+        vectors = self.sentence.encode([pair[0], pair[2]] if pair else [prompt]).cpu()
+        rows = []
+        for seed in seeds:
+            rng = rng_of(int(seed))
+            draws = [[self.memory.draw(vector, rng) for vector in vectors] for _ in range(NEIGHBOURS)]
+            pictures = [
+                self.memory.composed(*draw, pair[1]) if pair else self.memory.latents(draw)[0] for draw in draws
+            ]
+            rows.append(as_channels(pictures, self.mean, self.std))
+        return torch.stack(rows)
+
+    def _denoise(self, latents: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
+        import torch
+
+        seen = torch.cat([latents, told["neighbours"]], 1)
+        steps = timestep.expand(len(latents)).to(latents.device)
+        return self.unet(seen, steps, told["states"], encoder_attention_mask=told["mask"]).sample
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        raw = latents * self.std.to(latents) + self.mean.to(latents)
+        return self.vqgan.decode(raw).sample / 2 + 0.5
+
+
+def load(context: LoadContext) -> PictogramDiffusion:
+    """The model on the context's device; shares the sentence encoder with whoever else uses it."""
+    from diffusers import UNet2DConditionModel, VQModel
+
+    folder = require(context.spec, context.settings)
+    context.report(0.2, "reading the denoiser")
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet").float()
+    context.report(0.6, "reading the VQGAN")
+    vqgan = VQModel.from_pretrained(folder.parent / VQGAN)
+    memory = Memory.read(folder, vqgan.quantize.embedding.weight)
+    facts = json.loads((folder / "config.json").read_text())
+    with context.pool.use("minilm") as sentence:
+        return PictogramDiffusion(unet, vqgan, memory, sentence, facts).to(context.device)
+
+
+SPECS = (
+    ModelSpec(
+        name="pictograms-ldm",
+        title="Pictograms",
+        role="text_to_image",
+        pack="starter",
+        source="pictograms-ldm",
+        revision=None,
+        licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
+        download_mb=35,
+        memory_mb=120,
+        load=load,
+        controls={
+            "width": Range(SIZE, SIZE, 8, SIZE),
+            "height": Range(SIZE, SIZE, 8, SIZE),
+            "steps": Range(1, 50, 1, 10),
+            "guidance": Range(1, 10, 0.1, 2.0),
+            "schedulers": SCHEDULERS,
+        },
+        default_scheduler="DPM++ 2M",
+        note="Draws pictograms on any computer in seconds, with the help of remembered neighbours.",
+    ),
+)

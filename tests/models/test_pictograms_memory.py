@@ -1,0 +1,68 @@
+"""The retrieval memory: what a prompt finds, and where compositions put it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.families.pictograms_memory import Memory, as_channels, rng_of, split_pair
+
+
+@pytest.fixture
+def memory() -> Memory:
+    """Three concepts, two pictures each; every picture is one code all over."""
+    vectors = torch.eye(3, 384)[:, None].repeat(1, 2, 1)
+    return Memory(
+        full=torch.arange(6)[:, None].repeat(1, 256),
+        half=torch.arange(6)[:, None].repeat(1, 64),
+        concept_of=torch.tensor([0, 0, 1, 1, 2, 2]),
+        vectors=vectors,
+        white=torch.full((4,), -7.0),
+        codebook=torch.arange(6.0)[:, None].repeat(1, 4),
+        names=("apple", "cup", "car"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "parts"),
+    [
+        ("a red apple next to a blue cup", ("a red apple", "next to", "a blue cup")),
+        ("A cat to the left of a dog", ("A cat", "to the left of", "a dog")),
+        ("a bird on top of a house", ("a bird", "above", "a house")),
+        ("a fish under a boat", ("a fish", "below", "a boat")),
+        ("salt and pepper", ("salt", "next to", "pepper")),
+        ("a sandcastle", None),
+        ("understanding", None),
+        ("", None),
+    ],
+)
+def test_prompts_of_two_things_are_taken_apart(prompt, parts):
+    assert split_pair(prompt) == parts
+
+
+def test_a_prompt_finds_its_own_concept(memory):
+    draws = {memory.draw(torch.eye(384)[1], rng_of(seed)) for seed in range(30)}
+    assert draws == {2, 3}  # both pictures of the cup, nothing else
+
+
+def test_the_same_seed_draws_the_same(memory):
+    vector = torch.full((384,), 384**-0.5)
+    first = [memory.draw(vector, rng_of(5)) for _ in range(3)]
+    assert first == [memory.draw(vector, rng_of(5)) for _ in range(3)]
+    assert len({memory.draw(vector, rng_of(seed)) for seed in range(40)}) == 6
+
+
+def test_compositions_stand_where_the_words_say(memory):
+    canvas = memory.composed(0, 4, "to the right of")
+    assert canvas.shape == (4, 16, 16)
+    assert (canvas[:, 4:12, 8:] == 0).all() and (canvas[:, 4:12, :8] == 4).all()
+    assert (canvas[:, :4] == -7).all() and (canvas[:, 12:] == -7).all()
+
+
+def test_a_missing_neighbour_is_all_zeros_and_a_present_one_has_its_mask(memory):
+    mean, std = torch.ones(4, 1, 1), torch.full((4, 1, 1), 2.0)
+    channels = as_channels([memory.latents([5])[0], None], mean, std)
+    assert channels.shape == (10, 16, 16)
+    np.testing.assert_allclose(channels[:4], 2.0)
+    assert (channels[4] == 1).all() and (channels[5:] == 0).all()

@@ -1,0 +1,68 @@
+"""The real networks that arrive as packages, and the CLIP built from them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.families.efficientnet import MEAN, STD, imagenet_state
+from models.families.pictograms_clip import ARCHITECTURE, PictogramClip, build, read_folder
+from models.families.sentence import SentenceEncoder
+
+
+@pytest.fixture(scope="module")
+def sentence() -> SentenceEncoder:
+    return SentenceEncoder()
+
+
+def test_the_sentence_encoder_equals_the_published_pipeline(sentence):
+    from sentence_transformers import SentenceTransformer
+
+    from models.families.sentence import minilm_folder
+
+    texts = ["a cat", "a red apple next to a blue cup", ""]
+    theirs = SentenceTransformer(str(minilm_folder()), device="cpu").encode(texts, normalize_embeddings=True)
+    torch.testing.assert_close(sentence.encode(texts), torch.from_numpy(theirs), atol=1e-5, rtol=0)
+
+
+def test_overflow_is_exactly_what_is_not_read(sentence):
+    words = "one two three four five six seven eight"
+    assert sentence.overflow(words, length=32) == ""
+    assert sentence.overflow(words, length=6) == "five six seven eight"
+    assert sentence.overflow("", length=4) == ""
+
+
+def test_efficientnet_knows_what_an_orange_disc_is_not():
+    """The weights fit timm, and the network answers with a sharp opinion rather than noise."""
+    import timm
+
+    model = timm.create_model("tf_efficientnet_lite0").eval()
+    missing, unexpected = model.load_state_dict(imagenet_state(), strict=False)
+    assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
+    picture = torch.zeros(1, 3, 224, 224)
+    picture[:, :, 60:160, 60:160] = torch.tensor([1.0, 0.5, 0.0])[:, None, None]
+    with torch.no_grad():
+        chances = model((picture - MEAN[0]) / STD[0]).softmax(1)
+    assert chances.max() > 0.05  # 50 times the 0.001 of an untrained network
+
+
+def test_a_clip_survives_its_own_export(sentence, tmp_path):
+    from training.clip import export
+
+    torch.manual_seed(0)
+    model = build(ARCHITECTURE, sentence)
+    export(model, tmp_path)
+    assert all(shard.stat().st_size < 10_000_000 for shard in tmp_path.glob("*.safetensors"))
+    loaded = read_folder(tmp_path, sentence)
+    direct = PictogramClip(model, sentence, 128)
+    pixels = torch.rand(2, 3, 96, 96)
+    torch.testing.assert_close(loaded.encode_images(pixels), direct.encode_images(pixels), atol=2e-2, rtol=0)
+    texts = loaded.encode_texts(["a cat", "a dog"])
+    torch.testing.assert_close(texts.norm(dim=1), torch.ones(2))
+
+
+def test_gradients_reach_the_pixels(sentence):
+    clip = PictogramClip(build(ARCHITECTURE, sentence), sentence, 128)
+    pixels = torch.rand(1, 3, 64, 64, requires_grad=True)
+    (clip.image_features(pixels) @ clip.encode_texts(["a red heart"]).T).sum().backward()
+    assert pixels.grad is not None and pixels.grad.abs().sum() > 0

@@ -1,0 +1,63 @@
+"""Captioned pictures made on the fly: what the caption says is where the caption says it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.compose import RELATIONS, pair, place_pair, render, shrink, single
+from training.pictures import Pictograms, random_crops
+
+
+def solid(colour: tuple[int, int, int]) -> np.ndarray:
+    rgba = np.full((128, 128, 4), 255, np.uint8)
+    rgba[..., :3] = colour
+    return rgba
+
+
+@pytest.mark.parametrize(
+    ("relation", "red_at", "blue_at"),
+    [
+        ("to the left of", (64, 32), (64, 96)),
+        ("to the right of", (64, 96), (64, 32)),
+        ("next to", (64, 32), (64, 96)),
+        ("above", (32, 64), (96, 64)),
+        ("below", (96, 64), (32, 64)),
+    ],
+)
+def test_the_first_stands_where_the_relation_says(relation, red_at, blue_at):
+    canvas = place_pair(solid((255, 0, 0)), solid((0, 0, 255)), relation)
+    assert tuple(canvas[red_at]) == (255, 0, 0, 255)
+    assert tuple(canvas[blue_at]) == (0, 0, 255, 255)
+    assert set(RELATIONS) == {"to the left of", "to the right of", "next to", "above", "below"}
+
+
+def test_shrinking_mixes_no_colour_from_transparent_pixels():
+    rgba = solid((255, 0, 0))
+    rgba[:, 1::2] = 0  # transparent black columns
+    small = shrink(rgba)
+    assert small.shape == (64, 64, 4)
+    assert tuple(small[10, 10]) == (255, 0, 0, 128)
+
+
+def test_samples_have_captions_and_render_on_their_background(pictograms):
+    data, rng = Pictograms(pictograms), np.random.default_rng(1)
+    samples = [single(data, int(row), rng) for row in data.rows] + [pair(data, 0, 4, rng) for _ in range(8)]
+    pictures = render(samples)
+    assert pictures.shape == (len(samples), 3, 128, 128)
+    assert pictures.min() >= 0 and pictures.max() <= 1
+    for sample, picture in zip(samples, pictures, strict=True):
+        np.testing.assert_allclose(picture[:, 0, 0], sample.background, atol=1e-6)
+        if sample.relation:
+            assert f" {sample.relation} " in sample.caption
+
+
+def test_held_out_pictures_are_not_trained_on(pictograms):
+    assert "green tree" not in {Pictograms(pictograms).records[row]["name"] for row in Pictograms(pictograms).rows}
+    assert len(Pictograms(pictograms, ("held_out",))) == 3
+
+
+def test_crops_have_the_size_asked_for(pictograms):
+    crops = random_crops(Pictograms(pictograms), 5, 64, np.random.default_rng(0))
+    assert crops.shape == (5, 3, 64, 64)
+    assert crops.min() >= 0 and crops.max() <= 1

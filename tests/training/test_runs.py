@@ -1,0 +1,100 @@
+"""Training itself, for seconds, on a tiny data set: losses are finite, runs resume, exports load in the app."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+
+import pytest
+import torch
+
+from training import ldm, vqgan
+from training.loop import TrainingRun, cosine_rate
+
+
+def test_a_run_resumes_where_it_stopped(tmp_path):
+    weights = torch.nn.Linear(2, 2)
+    run = TrainingRun(tmp_path, minutes=1)
+    run.track(model=weights)
+    for step in run.steps(batch=4):
+        if step == 2:
+            run.minutes = 0
+    again, other = TrainingRun(tmp_path, minutes=0), torch.nn.Linear(2, 2)
+    again.track(model=other)
+    assert again.resume()
+    assert (again.progress.steps, again.progress.pictures) == (3, 12)
+    torch.testing.assert_close(other.weight, weights.weight)
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    rates = [cosine_rate(step, 10, 100) for step in range(130)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0)
+    assert rates[110] == pytest.approx(0.05)
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_the_codebook_starts_follows_and_revives():
+    model = vqgan.VQModel(**{**vqgan.ARCHITECTURE, "num_vq_embeddings": 8})
+    codebook = vqgan.Codebook(model, decay=0.0)
+    vectors = torch.randn(64, 4)
+    codebook.start(vectors)
+    assert codebook.ready
+    codebook.follow(torch.ones(5, 4), torch.zeros(5, dtype=torch.long))
+    torch.testing.assert_close(model.quantize.embedding.weight[0], torch.ones(4))
+    assert codebook.restart_dead(vectors) == 7  # all but the one that was chosen
+    assert all((vectors == code).all(1).any() for code in model.quantize.embedding.weight[1:])
+
+
+@pytest.fixture
+def small(monkeypatch):
+    shrunk = {**vqgan.ARCHITECTURE, "block_out_channels": (8, 8, 8, 16), "num_vq_embeddings": 16}
+    monkeypatch.setattr(vqgan, "ARCHITECTURE", shrunk)
+    monkeypatch.setattr(ldm, "ARCHITECTURE", {**ldm.ARCHITECTURE, "block_out_channels": (16, 16, 16)})
+
+
+def flags(parser_args: dict) -> argparse.Namespace:
+    return argparse.Namespace(**parser_args)
+
+
+@pytest.mark.slow
+def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, small, monkeypatch):
+    """The whole chain with the real code at tiny size: VQGAN, latents, diffusion, catalog, pool, sampling."""
+    from common.settings import Settings
+    from models.catalog import Catalog
+    from models.pool import ModelPool
+    from training import latents
+
+    weights, common = tmp_path / "weights", {"data": pictograms, "device": "cpu", "threads": 1, "seed": 0, "batch": 4}
+    first = flags(
+        {**common, "run": tmp_path / "vq", "minutes": 0.1, "rate": 1e-3, "total_steps": 100, "crop": 32,
+         "quantise_after": 2, "adversarial": 0.1, "adversarial_after": 3, "freeze_encoder": False}
+    )  # fmt: skip
+    vqgan.train(first).save_pretrained(weights / "pictograms-vqgan")
+    cache = tmp_path / "latents"
+    monkeypatch.setattr("sys.argv", [
+        "latents", "--data", str(pictograms), "--vqgan", str(weights / "pictograms-vqgan"), "--out", str(cache),
+        "--variants", "1", "--pairs", "3",
+    ])  # fmt: skip
+    latents.main()
+    second = flags(
+        {**common, "run": tmp_path / "ldm", "minutes": 0.05, "rate": 1e-3, "total_steps": 100, "ema": 0.9,
+         "latents": cache, "vqgan": weights / "pictograms-vqgan"}
+    )  # fmt: skip
+    ldm.export(*ldm.train(second), weights / "pictograms-ldm")
+    assert json.loads((weights / "pictograms-ldm" / "memory.json").read_text())["names"][0] == "red apple"
+
+    settings = Settings(models="starter", device="cpu", weights=weights, output=tmp_path / "out")
+    pool = ModelPool(Catalog.scan(settings), settings, ["cpu"])
+    with pool.use("pictograms-ldm") as model:
+        run = model.start("a red apple next to a blue cup", "", [1, 2, 3], 128, 128, 3, 2.0, "DPM++ 2M")
+        alone = model.start("a red apple next to a blue cup", "", [2], 128, 128, 3, 2.0, "DPM++ 2M")
+        run.step()
+        run.keep([0, 1])
+        while run.done < run.total:
+            run.step()
+        while alone.done < alone.total:
+            alone.step()
+        pictures = run.predicted()
+        assert pictures.shape == (2, 3, 128, 128) and pictures.isfinite().all()
+        torch.testing.assert_close(pictures[1], alone.predicted()[0], atol=2e-3, rtol=0)

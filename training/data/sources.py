@@ -1,0 +1,148 @@
+"""Fetching, checking and unpacking the archives the pictures come from.
+
+Archives are asked for by package name through the ordinary clients (npm, apt-get), so whatever
+mirror the machine is set up with is the one that gets used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SourceMissingError(RuntimeError):
+    """An archive cannot be had here; the message says in one sentence what to install."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One package and its pinned checksum (for the deb: that of the one build we know)."""
+
+    key: str
+    package: str
+    version: str
+    kind: str  # "npm" or "deb"
+    licence: str
+    sha256: str
+    pattern: str  # glob that finds the archive in the cache folder
+
+
+ARCHIVES: dict[str, Archive] = {
+    a.key: a
+    for a in (
+        Archive(
+            "emojibase", "emojibase-data", "17.0.0", "npm", "MIT",
+            "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
+            "emojibase-data-17.0.0.tgz",
+        ),
+        Archive(
+            "fluent3d", "@lobehub/fluent-emoji-3d", "1.1.0", "npm", "MIT",
+            "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
+            "lobehub-fluent-emoji-3d-1.1.0.tgz",
+        ),
+        Archive(
+            "fluent", "fluentui-emoji", "1.3.0", "npm", "MIT",
+            "ec892e607e854859b812c7d827801756adc19955b0ef56d4ae8afcddd19492c5",
+            "fluentui-emoji-1.3.0.tgz",
+        ),
+        Archive(
+            "twemoji", "@twemoji/svg", "15.0.0", "npm", "CC-BY-4.0",
+            "1d2907557a422c7c4e3feca50ef915c39da1db3d76b4a4d7e73fb59bce4403c3",
+            "twemoji-svg-15.0.0.tgz",
+        ),
+        Archive(
+            "openclipart", "openclipart-svg", "0.18+dfsg-19", "deb", "public domain",
+            "989712d90d57dfa3230049f553bb43b76c30ee4d4b8c5f6e106e33f7db5cbdc5",
+            "openclipart-svg_*.deb",
+        ),
+    )
+}  # fmt: skip
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def find_archive(archive: Archive, cache: Path) -> Path | None:
+    """The archive in the cache folder, or None."""
+    found = sorted(cache.glob(archive.pattern))
+    return found[-1] if found else None
+
+
+def fetch(archive: Archive, cache: Path) -> Path:
+    """Return the archive's path, downloading it by package name when the cache lacks it."""
+    cache.mkdir(parents=True, exist_ok=True)
+    found = find_archive(archive, cache)
+    if found is None:
+        _download(archive, cache)
+        found = find_archive(archive, cache)
+    if found is None:
+        raise SourceMissingError(f"{archive.package} was downloaded but left no archive in {cache}.")
+    check(archive, found)
+    return found
+
+
+def check(archive: Archive, path: Path) -> str:
+    """Checksum of the archive. npm versions are immutable, so a differing tarball is refused.
+
+    A Debian package is rebuilt now and then under the same name, hence recorded but not refused.
+    """
+    digest = sha256_file(path)
+    if archive.kind == "npm" and archive.sha256 and digest != archive.sha256:
+        raise SourceMissingError(
+            f"{path} does not match the checksum pinned for {archive.package} {archive.version}; "
+            "delete it and run again to fetch it afresh."
+        )
+    return digest
+
+
+def _download(archive: Archive, cache: Path) -> None:
+    if archive.kind == "npm":
+        tool, spec = "npm", f"{archive.package}@{archive.version}"
+        command = ["npm", "pack", spec, "--pack-destination", str(cache.resolve()), "--silent"]
+    else:
+        tool, command = "apt-get", ["apt-get", "download", archive.package]
+    if shutil.which(tool) is None:
+        raise SourceMissingError(f"{archive.package} needs {tool}: install it to fetch this source.")
+    try:
+        subprocess.run(command, cwd=cache, check=True, capture_output=True, text=True, timeout=900)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        detail = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        last = detail[-1] if detail else "no message"
+        raise SourceMissingError(f"{tool} could not fetch {archive.package} ({last}).") from error
+
+
+def unpack(archive: Archive, path: Path, cache: Path) -> Path:
+    """Unpack into `<cache>/<key>/` once; the marker tells a finished unpacking from a torn one."""
+    target = cache / archive.key
+    marker = target / ".unpacked"
+    digest = sha256_file(path)
+    if marker.exists() and marker.read_text() == digest:
+        return target
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    if archive.kind == "npm":
+        with tarfile.open(path) as tar:
+            tar.extractall(target, filter="data")
+    else:
+        if shutil.which("dpkg-deb") is None:
+            raise SourceMissingError(f"{archive.package} needs dpkg-deb: install dpkg to unpack it.")
+        subprocess.run(["dpkg-deb", "-x", str(path), str(target)], check=True, timeout=600)
+    marker.write_text(digest)
+    return target
+
+
+def provide(key: str, cache: Path) -> tuple[Path, str]:
+    """Fetch, check and unpack one archive; returns its folder and its checksum."""
+    archive = ARCHIVES[key]
+    path = fetch(archive, cache)
+    return unpack(archive, path, cache), sha256_file(path)

@@ -1,0 +1,71 @@
+"""Scores of the starter models on held-out pictures: ``python -m training.evaluate [vqgan] [clip]``; prints JSON.
+
+Held out are whole concepts (no style of them was trained on), so a number here is about things never seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.compose import render, single
+from training.pictures import Pictograms, on_background
+
+BATCH = 32
+
+
+def white(data: Pictograms, rows: np.ndarray) -> torch.Tensor:
+    """The pictures of these rows on white: (n, 3, 128, 128) float32 [0, 1]."""
+    return on_background(torch.from_numpy(data.rgba[rows]), torch.ones(len(rows), 3))
+
+
+@torch.no_grad()
+def vqgan(data: Pictograms, weights: Path) -> dict[str, float]:
+    """Mean PSNR in dB of held-out pictograms on white, and the share of the codebook that they use."""
+    from diffusers import VQModel
+
+    model = VQModel.from_pretrained(weights / "pictograms-vqgan").eval()
+    psnr, used = [], torch.zeros(model.config.num_vq_embeddings, dtype=torch.bool)
+    for rows in np.array_split(data.rows, max(len(data) // BATCH, 1)):
+        pictures = white(data, rows)
+        z_q, _, (_, _, codes) = model.quantize(model.encode(pictures * 2 - 1).latents)
+        ours = (model.decode(z_q, force_not_quantize=True).sample / 2 + 0.5).clamp(0, 1)
+        psnr.append(-10 * (ours - pictures).square().mean((1, 2, 3)).log10())
+        used[codes.flatten()] = True
+    return {"pictures": len(data), "psnr_db": float(torch.cat(psnr).mean()), "codes_used": float(used.float().mean())}
+
+
+def clip(data: Pictograms, weights: Path, pool_size: int = 1000) -> dict[str, float]:
+    """Text-to-image retrieval among unseen captioned pictograms: share of captions whose picture comes first."""
+    from models.families.pictograms_clip import read_folder
+    from models.families.sentence import SentenceEncoder
+
+    model = read_folder(weights / "pictograms-clip", SentenceEncoder())
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(data.rows)[:pool_size]
+    samples = [single(data, int(row), rng) for row in rows]
+    images = model.encode_images(render(samples))
+    texts = model.encode_texts([sample.caption for sample in samples])
+    rank = (texts @ images.T).argsort(1, descending=True).eq(torch.arange(len(rows))[:, None]).int().argmax(1)
+    return {"pictures": len(rows), "R@1": float((rank == 0).float().mean()), "R@10": float((rank < 10).float().mean())}
+
+
+SCORES = {"vqgan": vqgan, "clip": clip}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", choices=[*SCORES, []], help="which models; all when none is named")
+    parser.add_argument("--data", type=Path, default=Path("data/pictograms"))
+    parser.add_argument("--weights", type=Path, default=Path("weights"))
+    args = parser.parse_args()
+    data = Pictograms(args.data, splits=("held_out", "held_out_style"))
+    print(json.dumps({name: SCORES[name](data, args.weights) for name in args.what or SCORES}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
