@@ -30,10 +30,14 @@ class Catalog:
 
     @classmethod
     def scan(cls, settings: Settings) -> Catalog:
-        """Gather `SPECS` from every module in `models/families`. A module that cannot be imported raises."""
+        """Gather `SPECS` from every module in `models/families`. A module that cannot be imported raises.
+
+        A starter model whose weights this checkout does not ship is left out: nobody could fetch it, only train it.
+        """
         names = sorted(module.name for module in iter_modules(families.__path__))
         modules = [import_module(f"{families.__name__}.{name}") for name in names]
-        return cls((spec for module in modules for spec in getattr(module, "SPECS", ())), settings)
+        specs = (spec for module in modules for spec in getattr(module, "SPECS", ()))
+        return cls((spec for spec in specs if spec.pack != "starter" or locate(spec, settings)), settings)
 
     def all(self, role: str | None = None) -> tuple[ModelSpec, ...]:
         """The models to show to people, of one role or of all; those of the "debug" pack are never shown."""

@@ -93,6 +93,10 @@ def test_a_new_family_is_one_file(settings, tmp_path, monkeypatch):
     module.SPECS = (ModelSpec(**_facts("brand-new")),)
     (tmp_path / "new_family.py").touch()
     monkeypatch.setitem(sys.modules, "models.families.new_family", module)
+    with pytest.raises(BadRequest, match="brand-new"):  # its weights are not shipped
+        Catalog.scan(settings).get("brand-new")
+    (settings.weights / "brand-new").mkdir(parents=True)
+    (settings.weights / "brand-new" / "model.safetensors").touch()
     assert Catalog.scan(settings).get("brand-new").title == "Brand New"
 
 
