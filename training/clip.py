@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.families.efficientnet import MEAN, STD, imagenet_state
-from models.families.pictograms_clip import ARCHITECTURE, TEXT_TOWER, build
+from models.families.pictograms_clip import ARCHITECTURE, TEXT_TOWER, build, read_folder
 from models.families.sentence import SentenceEncoder
 from training.compose import Sample, pair, render, single
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
@@ -97,6 +97,8 @@ def train(args: argparse.Namespace) -> nn.Module:
     sentence, prototypes = SentenceEncoder(str(device)), Prototypes()
     model = build(ARCHITECTURE, sentence).to(device)
     model.visual.trunk.load_state_dict(imagenet_state(), strict=False)
+    if run.begins_with(args.export):
+        model.load_state_dict(read_folder(args.export, sentence).model.state_dict())
     tower = list(model.visual.trunk.parameters())
     heads = [*model.visual.head.parameters(), *model.text.proj.parameters(), model.logit_scale]
     optimiser = torch.optim.AdamW([{"params": heads, "rate": args.rate}, {"params": tower, "rate": args.tower_rate}])

@@ -149,6 +149,8 @@ def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches]:
     vqgan = VQModel.from_pretrained(args.vqgan).eval()
     memory = build_memory(data, load_file(args.latents / "memory.safetensors"), vqgan, sentence)
     unet = UNet2DConditionModel(**ARCHITECTURE).to(accelerator.device)
+    if run.begins_with(args.export):
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(args.export / "unet").state_dict())
     optimiser = torch.optim.AdamW(unet.parameters(), args.rate, (0.9, 0.99), weight_decay=0.01)
     ema = EMAModel(unet.parameters(), decay=args.ema)
     ema.to(accelerator.device)

@@ -73,6 +73,10 @@ class TrainingRun:
         """Registers what a checkpoint holds (anything with ``state_dict`` and ``load_state_dict``)."""
         self.state.update(parts)
 
+    def begins_with(self, weights: Path | None) -> bool:
+        """Whether this run has no checkpoint yet but finds shipped weights in the folder it will export to."""
+        return not (self.folder / "last.pt").exists() and weights is not None and (weights / "config.json").exists()
+
     def resume(self) -> bool:
         """Loads the last checkpoint, if there is one; True when it did."""
         path = self.folder / "last.pt"

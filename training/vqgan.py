@@ -38,12 +38,12 @@ ARCHITECTURE = {
 class Codebook:
     """Running averages behind the codes of ``model.quantize``."""
 
-    def __init__(self, model: VQModel, decay: float = 0.99) -> None:
+    def __init__(self, model: VQModel, decay: float = 0.99, ready: bool = False) -> None:
         self.embedding = model.quantize.embedding.weight.requires_grad_(False)
         self.decay = decay
         self.counts = torch.ones(len(self.embedding), device=self.embedding.device)
         self.sums = self.embedding.clone()
-        self.ready = torch.tensor(False)
+        self.ready = torch.tensor(ready)
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"counts": self.counts, "sums": self.sums, "ready": self.ready}
@@ -163,13 +163,15 @@ def train(args: argparse.Namespace) -> VQModel:
     data = Pictograms(args.data)
     torch.manual_seed(args.seed)
     model, judge = VQModel(**ARCHITECTURE), PatchDiscriminator()
+    if shipped := run.begins_with(args.export):
+        model.load_state_dict(VQModel.from_pretrained(args.export).state_dict())
     model.to(accelerator.device)
     judge.to(accelerator.device)
     optimiser = torch.optim.AdamW(
         [p for n, p in model.named_parameters() if "quantize" not in n], args.rate, (0.8, 0.99), weight_decay=0.01
     )
     judge_optimiser = torch.optim.AdamW(judge.parameters(), args.rate, (0.5, 0.9))
-    codebook, ema = Codebook(model), EMAModel(model.parameters(), decay=0.998)
+    codebook, ema = Codebook(model, ready=shipped), EMAModel(model.parameters(), decay=0.998)
     ema.to(accelerator.device)
     run.track(model=model, judge=judge, optimiser=optimiser, judge_optimiser=judge_optimiser, codebook=codebook)
     run.track(ema=ema)

@@ -70,7 +70,11 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
         {**common, "run": tmp_path / "vq", "minutes": 0.1, "rate": 1e-3, "total_steps": 100, "crop": 32,
          "quantise_after": 2, "adversarial": 0.1, "adversarial_after": 3, "freeze_encoder": False}
     )  # fmt: skip
-    vqgan.train(first).save_pretrained(weights / "pictograms-vqgan")
+    first.export = weights / "pictograms-vqgan"
+    vqgan.train(first).save_pretrained(first.export)
+    first.run, first.minutes = tmp_path / "another machine", 0  # without the checkpoint it goes on from the weights
+    again, shipped = vqgan.train(first), vqgan.VQModel.from_pretrained(first.export)
+    torch.testing.assert_close(again.encoder.conv_in.weight, shipped.encoder.conv_in.weight)
     cache = tmp_path / "latents"
     monkeypatch.setattr("sys.argv", [
         "latents", "--data", str(pictograms), "--vqgan", str(weights / "pictograms-vqgan"), "--out", str(cache),
@@ -79,7 +83,7 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
     latents.main()
     second = flags(
         {**common, "run": tmp_path / "ldm", "minutes": 0.05, "rate": 1e-3, "total_steps": 100, "ema": 0.9,
-         "latents": cache, "vqgan": weights / "pictograms-vqgan"}
+         "latents": cache, "export": None, "vqgan": weights / "pictograms-vqgan"}
     )  # fmt: skip
     ldm.export(*ldm.train(second), weights / "pictograms-ldm")
     assert json.loads((weights / "pictograms-ldm" / "memory.json").read_text())["names"][0] == "red apple"
