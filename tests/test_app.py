@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -154,9 +155,21 @@ def test_a_login_closes_the_page(tmp_path):
 def test_the_process_ends_cleanly_when_interrupted(tmp_path):
     port = free_port()
     command = [sys.executable, "app.py", "--port", str(port), "--models", "starter", "--output", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs are born deaf to Ctrl+C and hand that on; a person's terminal is what we test.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 (it starts no thread)
+    )
+    try:
         assert "http" in process.stdout.readline()
         time.sleep(0.5)
-        process.send_signal(2)
-        _, errors = process.communicate(timeout=30)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()  # whatever went wrong above, the suite must not wait for it
+        process.wait()
     assert "Traceback" not in errors
