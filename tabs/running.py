@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from common.errors import AtelierError
+from safeguards.quota import keep_within, output_path
 from safeguards.zips import zip_files
 from tabs import stage as wall
 from tabs.ranking import Row
@@ -96,11 +97,14 @@ class Runner:
         self, rows: Sequence[Row], prompt: str, threshold: float | None, story: Story, given_up: Sequence[Row] = ()
     ) -> Updates:
         """The updates that show a result: its rows, what is told about it, and the buttons at rest."""
-        folder = Path(self.app.services.settings.output) / "zips"
+        settings = self.app.services.settings
+        folder = Path(settings.output) / "zips"
         archive = None
         if len(rows) > 1:
             folder.mkdir(parents=True, exist_ok=True)
-            archive = zip_files([Path(row.path) for row in rows], folder / f"{Path(rows[0].path).stem}-all.zip")
+            # Named by us, never after an upload: two visitors' files may both be called image.png.
+            archive = zip_files([Path(row.path) for row in rows], output_path(folder, ".zip"))
+            keep_within(Path(settings.output), settings.output_quota_gb * 1e9, [archive])
         return {
             **self._rest(),
             self.stage: gr.HTML(wall.notice(story[0], "plain", story[1]), visible=True),

@@ -67,6 +67,7 @@ class TrainingRun:
         self.progress = Progress()
         self.state: dict[str, Any] = {}  # name -> object with state_dict/load_state_dict
         self.sums: dict[str, float] = {}
+        self.added = 0
         folder.mkdir(parents=True, exist_ok=True)
 
     def track(self, **parts: Any) -> None:
@@ -116,15 +117,17 @@ class TrainingRun:
 
     def log(self, **values: torch.Tensor | float) -> None:
         """Adds up losses and writes their mean every ``log_every`` steps."""
+        self.added += 1
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(torch.as_tensor(value).detach())
         if (self.progress.steps + 1) % self.log_every == 0:
             line = {"step": self.progress.steps + 1, "minutes": round(self.progress.seconds / 60, 2)}
-            line |= {name: round(total / self.log_every, 5) for name, total in self.sums.items()}
+            line |= {name: round(total / self.added, 5) for name, total in self.sums.items()}
             with open(self.folder / "log.jsonl", "a") as file:
                 file.write(json.dumps(line) + "\n")
             print(" ".join(f"{name}={value}" for name, value in line.items()), flush=True)
             self.sums.clear()
+            self.added = 0
 
 
 def machine_name() -> str:

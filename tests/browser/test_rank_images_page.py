@@ -6,7 +6,7 @@ from PIL import Image
 pytestmark = pytest.mark.browser
 
 
-def test_uploads_are_ranked_and_the_threshold_marks_what_fails(visit, tmp_path):
+def test_uploads_are_ranked_and_the_threshold_marks_what_fails(visit, atelier, tmp_path):
     paths = []
     for name, colour in (("sea.png", (30, 60, 220)), ("rose.png", (220, 40, 40)), ("leaf.png", (40, 160, 70))):
         Image.new("RGB", (64, 64), colour).save(tmp_path / name)
@@ -22,6 +22,9 @@ def test_uploads_are_ranked_and_the_threshold_marks_what_fails(visit, tmp_path):
     first = me.page.locator(".atelier-wall .caption-label").locator("visible=true").first.inner_text()
     assert "rose.png" in first and "below" not in first
     assert me.page.locator(".scores td.bad").locator("visible=true").count() == 2
+    # Archives named after uploads would be shared by two visitors who both upload a rose.png.
+    archives = [path.name for path in (atelier.services.settings.output / "zips").iterdir()]
+    assert archives and all(name.startswith("clip-atelier-") for name in archives)
     me.shoot("rank-images")
 
 
