@@ -1,7 +1,7 @@
 """Best-of-N by successive halving: look at unfinished pictures and go on with the better half only.
 
-Pure functions; `text_to_image.run` does what they say. The points and shares are defaults chosen by
-`python -m benchmarks fast_ranking`, which measures how well the early order agrees with the final one.
+Pure functions; `text_to_image.run` does what they say. The points and shares are first guesses until a starter model
+is trained: `python -m benchmarks rank_agreement` measures how well the early order agrees with the final one.
 """
 
 from __future__ import annotations
