@@ -173,7 +173,7 @@ def main() -> None:
         "--tower-rate",
         type=float,
         default=1e-4,
-        help="learning rate of the image tower; 0 trains the projections only, which is ten times faster on a CPU",
+        help="learning rate of the image tower; 0 trains the projections only, about five times faster on a CPU",
     )
     parser.add_argument("--total-steps", type=int, default=2_000, help="length of the learning-rate schedule")
     parser.set_defaults(batch=128)

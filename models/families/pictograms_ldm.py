@@ -146,6 +146,6 @@ SPECS = (
             "schedulers": SCHEDULERS,
         },
         default_scheduler="DPM++ 2M",
-        note="Draws pictograms on any computer in seconds, with the help of remembered neighbours.",
+        note="Draws 128-pixel pictograms with the help of remembered neighbours.",
     ),
 )
