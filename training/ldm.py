@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DConditionModel, VQModel
@@ -21,8 +19,9 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels
+from models.families.pictograms_memory import NEIGHBOURS, Memory
 from models.families.sentence import SentenceEncoder
+from training.latent_batches import Batches, TextStates, build_memory
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
 from training.pictures import Pictograms
 
@@ -33,96 +32,13 @@ ARCHITECTURE = {
     "out_channels": CHANNELS,
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "block_out_channels": (128, 224, 288),
+    "block_out_channels": (96, 192, 288),
     "layers_per_block": 1,
     "attention_head_dim": 8,  # diffusers' old name: this is the number of heads
     "cross_attention_dim": 384,
     "norm_num_groups": 16,
 }
 SCHEDULE = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
-
-
-def build_memory(data: Pictograms, codes: dict[str, Tensor], vqgan: VQModel, sentence: SentenceEncoder) -> Memory:
-    """The retrieval memory of the training split. Row k of the memory is ``data.rows[k]``."""
-    rows = torch.from_numpy(data.rows)
-    concepts: dict[str, int] = {}
-    concept_of = [concepts.setdefault(data.records[row]["concept"], len(concepts)) for row in data.rows]
-    first = {}
-    for row in data.rows:
-        first.setdefault(data.records[row]["concept"], data.records[row])
-    names = [first[concept]["name"] for concept in concepts]
-    described = [", ".join([r["name"], *r["keywords"][:6]]) for r in (first[concept] for concept in concepts)]
-    vectors = torch.stack([encode_all(sentence, names), encode_all(sentence, described)], 1)
-    with torch.no_grad():
-        white = vqgan.quantize(vqgan.encode(torch.ones(1, 3, 128, 128)).latents)[0][0, :, 8, 8]
-    return Memory(
-        full=codes["full"][rows].long(),
-        half=codes["half"][rows].long(),
-        concept_of=torch.tensor(concept_of),
-        vectors=vectors,
-        white=white,
-        codebook=vqgan.quantize.embedding.weight.detach().clone(),
-        names=tuple(names),
-    )
-
-
-def encode_all(sentence: SentenceEncoder, texts: list[str]) -> Tensor:
-    """Unit vectors (N, 384) in batches."""
-    return torch.cat([sentence.encode(texts[start : start + 64]).cpu() for start in range(0, len(texts), 64)])
-
-
-class Batches:
-    """Cached latents with captions and neighbours, as the network is trained on them."""
-
-    def __init__(self, folder: Path, data: Pictograms, memory: Memory, seed: int) -> None:
-        self.latents = load_file(folder / "samples.safetensors")["latents"]
-        with open(folder / "samples.jsonl") as file:
-            self.samples = [json.loads(line) for line in file]
-        self.memory, self.rng = memory, np.random.default_rng(seed)
-        self.position = {int(row): k for k, row in enumerate(data.rows)}
-        self.members: dict[int, list[int]] = defaultdict(list)
-        for k, concept in enumerate(memory.concept_of.tolist()):
-            self.members[concept].append(k)
-        similarity = torch.einsum("ad,bd->ab", memory.vectors[:, 1], memory.vectors[:, 1]).fill_diagonal_(-1)
-        self.near = similarity.topk(min(6, len(similarity))).indices
-        everything = self.latents.float()
-        self.mean = everything.mean((0, 2, 3))[:, None, None]
-        self.std = everything.std((0, 2, 3))[:, None, None]
-
-    def neighbour(self, k: int) -> int:
-        """Another picture of the same concept, or now and then one of a related concept. Never the picture itself."""
-        concept = int(self.memory.concept_of[k])
-        others = [member for member in self.members[concept] if member != k]
-        if others and self.rng.random() < 0.75:
-            return int(self.rng.choice(others))
-        return int(self.rng.choice(self.members[int(self.rng.choice(self.near[concept].numpy()))]))
-
-    def help(self, sample: dict, drop_all: bool) -> Tensor:
-        """Neighbour channels (NEIGHBOURS * (C + 1), 16, 16) for one sample."""
-        if drop_all:
-            return as_channels([None] * NEIGHBOURS, self.mean, self.std)
-        pictures: list[Tensor | None] = []
-        for _ in range(NEIGHBOURS):
-            rows = [self.neighbour(self.position[row]) for row in sample["rows"]]
-            if self.rng.random() < 0.1:
-                pictures.append(None)
-            elif len(rows) == 2:
-                pictures.append(self.memory.composed(*rows, sample["relation"]))
-            else:
-                pictures.append(self.memory.latents(rows)[0])
-        return as_channels(pictures, self.mean, self.std)
-
-    def draw(self, n: int) -> tuple[Tensor, Tensor, list[str]]:
-        """Standardised latents (n, C, 16, 16), neighbour channels, captions ("" where the text is dropped)."""
-        picks = self.rng.integers(len(self.samples), size=n)
-        dropped = self.rng.random(n)
-        captions, helps = [], []
-        for pick, chance in zip(picks, dropped, strict=True):
-            sample = self.samples[pick]
-            captions.append("" if chance < 0.12 else sample["caption"])  # 8 % lose all, 4 % the text, 8 % the pictures
-            helps.append(self.help(sample, drop_all=chance < 0.08 or chance > 0.92))
-        latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
-        return latents, torch.stack(helps), captions
 
 
 def loss_of(unet: torch.nn.Module, schedule: DDPMScheduler, latents: Tensor, helps: Tensor, states: Tensor,
@@ -140,8 +56,8 @@ def loss_of(unet: torch.nn.Module, schedule: DDPMScheduler, latents: Tensor, hel
     return (F.mse_loss(output, target, reduction="none").mean((1, 2, 3)) * weight / weight.mean()).mean()
 
 
-def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches]:
-    """Trains for ``args.minutes`` from the last checkpoint on; returns the averaged network and its data."""
+def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches, Memory]:
+    """Trains for ``args.minutes`` from the last checkpoint on; the averaged network, its data, the whole memory."""
     accelerator = make_accelerator(args.device, args.threads)
     run, data = TrainingRun(args.run, args.minutes), Pictograms(args.data)
     torch.manual_seed(args.seed)
@@ -156,13 +72,13 @@ def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches]:
     ema.to(accelerator.device)
     run.track(unet=unet, optimiser=optimiser, ema=ema)
     run.resume()
-    batches = Batches(args.latents, data, memory, args.seed + run.progress.steps)
-    schedule = DDPMScheduler(**SCHEDULE)
+    batches = Batches(args.latents, data, memory.seen_in_training(), args.seed + run.progress.steps)
+    schedule, text_states = DDPMScheduler(**SCHEDULE), TextStates(sentence)
     for step in run.steps(args.batch):
         for group in optimiser.param_groups:
             group["lr"] = args.rate * cosine_rate(step, 100, args.total_steps)
         latents, helps, captions = batches.draw(args.batch)
-        states, mask = sentence.token_states(captions)
+        states, mask = (part.to(accelerator.device) for part in text_states(captions))
         with accelerator.autocast():
             loss = loss_of(unet, schedule, latents.to(accelerator.device), helps.to(accelerator.device), states, mask)
         optimiser.zero_grad(set_to_none=True)
@@ -172,23 +88,22 @@ def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches]:
         ema.step(unet.parameters())
         run.log(loss=loss, norm=norm)
     ema.copy_to(unet.parameters())
-    return unet, batches
+    return unet, batches, memory
 
 
-def export(unet: UNet2DConditionModel, batches: Batches, folder: Path) -> None:
+def export(unet: UNet2DConditionModel, batches: Batches, memory: Memory, folder: Path) -> None:
     """Half-precision network, memory and config, each shard under 10 MB."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("*.safetensors"), *folder.glob("unet/*")):
         old.unlink()
     unet.half().save_pretrained(folder / "unet", max_shard_size="9MB")
-    memory = batches.memory
     codes = {"full": memory.full.to(torch.int16), "half": memory.half.to(torch.int16)}
     save_file(
         codes | {"concept_of": memory.concept_of.int(), "white": memory.white.contiguous()},
         folder / "memory-codes.safetensors",
     )
     save_file({"vectors": memory.vectors.half()}, folder / "memory-texts.safetensors")
-    (folder / "memory.json").write_text(json.dumps({"names": memory.names}) + "\n")
+    (folder / "memory.json").write_text(json.dumps({"names": memory.names, "trained": memory.trained}) + "\n")
     facts = {"schedule": SCHEDULE, "mean": batches.mean.flatten().tolist(), "std": batches.std.flatten().tolist()}
     (folder / "config.json").write_text(json.dumps(facts, indent=2) + "\n")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,8 @@ class Memory:
 
     full (N, 256) and half (N, 64): code numbers; concept_of (N,): concept of each picture; vectors (K, 2, 384):
     MiniLM unit vectors of the concept's name and of its name with keywords; white (4,): latent of empty paper;
-    codebook (V, C); names: the concepts' names.
+    codebook (V, C); names: the concepts' names. The first ``trained``
+    pictures were training data, the others were kept out of it.
     """
 
     full: Tensor
@@ -76,6 +77,7 @@ class Memory:
     white: Tensor
     codebook: Tensor
     names: tuple[str, ...]
+    trained: int
 
     @classmethod
     def read(cls, folder: Path, codebook: Tensor) -> Memory:
@@ -94,6 +96,19 @@ class Memory:
             white=parts["white"].float(),
             codebook=codebook.float().cpu(),
             names=tuple(facts["names"]),
+            trained=facts["trained"],
+        )
+
+    def seen_in_training(self) -> Memory:
+        """Without the pictures that were kept out of training: what a fair evaluation may use."""
+        concepts = int(self.concept_of[: self.trained].max()) + 1
+        return replace(
+            self,
+            full=self.full[: self.trained],
+            half=self.half[: self.trained],
+            concept_of=self.concept_of[: self.trained],
+            vectors=self.vectors[:concepts],
+            names=self.names[:concepts],
         )
 
     def latents(self, rows: Sequence[int], *, half: bool = False) -> Tensor:

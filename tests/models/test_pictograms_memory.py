@@ -21,6 +21,7 @@ def memory() -> Memory:
         white=torch.full((4,), -7.0),
         codebook=torch.arange(6.0)[:, None].repeat(1, 4),
         names=("apple", "cup", "car"),
+        trained=4,
     )
 
 
@@ -66,3 +67,12 @@ def test_a_missing_neighbour_is_all_zeros_and_a_present_one_has_its_mask(memory)
     assert channels.shape == (10, 16, 16)
     np.testing.assert_allclose(channels[:4], 2.0)
     assert (channels[4] == 1).all() and (channels[5:] == 0).all()
+
+
+def test_evaluation_can_leave_out_what_was_kept_from_training(memory):
+    fair = memory.seen_in_training()
+    assert fair.names == ("apple", "cup")
+    assert len(fair.full) == len(fair.half) == len(fair.concept_of) == 4
+    # The car's own vector now finds something else.
+    assert fair.draw(memory.vectors[2, 0], rng_of(0)) < 4
+    assert memory.draw(memory.vectors[2, 0], rng_of(0)) >= 4

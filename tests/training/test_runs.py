@@ -9,7 +9,9 @@ import json
 import pytest
 import torch
 
+from models.families.sentence import SentenceEncoder
 from training import ldm, vqgan
+from training.latent_batches import TextStates
 from training.loop import TrainingRun, cosine_rate
 
 
@@ -44,6 +46,17 @@ def test_the_codebook_starts_follows_and_revives():
     torch.testing.assert_close(model.quantize.embedding.weight[0], torch.ones(4))
     assert codebook.restart_dead(vectors) == 7  # all but the one that was chosen
     assert all((vectors == code).all(1).any() for code in model.quantize.embedding.weight[1:])
+
+
+def test_remembered_token_states_are_those_of_the_encoder():
+    sentence = SentenceEncoder()
+    remembered = TextStates(sentence)
+    remembered(["a rather longer caption about a cat", ""])
+    captions = ["a red car", "", "a rather longer caption about a cat"]
+    states, mask = remembered(captions)
+    expected, expected_mask = sentence.token_states(captions)
+    assert torch.equal(mask, expected_mask)
+    torch.testing.assert_close(states[mask], expected[expected_mask], atol=2e-3, rtol=2e-3)
 
 
 @pytest.fixture

@@ -1,0 +1,125 @@
+"""What the latent diffusion model is trained on: cached latents, captions, neighbours and token states."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import VQModel
+from safetensors.torch import load_file
+from torch import Tensor
+
+from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels
+from models.families.sentence import SentenceEncoder
+from training.pictures import Pictograms
+
+
+def build_memory(data: Pictograms, codes: dict[str, Tensor], vqgan: VQModel, sentence: SentenceEncoder) -> Memory:
+    """The retrieval memory of the whole data set: first the rows of ``data.rows`` in their order, then all others.
+
+    People ask for rockets and snowmen, so the shipped memory holds the held-out pictures too; training and evaluation
+    use ``Memory.seen_in_training`` and never meet them.
+    """
+    others = np.setdiff1d(np.arange(len(data.records)), data.rows)
+    rows = np.concatenate([data.rows, others])
+    concepts: dict[str, int] = {}
+    concept_of = [concepts.setdefault(data.records[row]["concept"], len(concepts)) for row in rows]
+    first = {}
+    for row in rows:
+        first.setdefault(data.records[row]["concept"], data.records[row])
+    names = [first[concept]["name"] for concept in concepts]
+    described = [", ".join([r["name"], *r["keywords"][:6]]) for r in (first[concept] for concept in concepts)]
+    with torch.no_grad():
+        white = vqgan.quantize(vqgan.encode(torch.ones(1, 3, 128, 128)).latents)[0][0, :, 8, 8]
+    return Memory(
+        full=codes["full"][torch.from_numpy(rows)].long(),
+        half=codes["half"][torch.from_numpy(rows)].long(),
+        concept_of=torch.tensor(concept_of),
+        vectors=torch.stack([encode_all(sentence, names), encode_all(sentence, described)], 1),
+        white=white,
+        codebook=vqgan.quantize.embedding.weight.detach().clone(),
+        names=tuple(names),
+        trained=len(data.rows),
+    )
+
+
+def encode_all(sentence: SentenceEncoder, texts: list[str]) -> Tensor:
+    """Unit vectors (N, 384) in batches."""
+    return torch.cat([sentence.encode(texts[start : start + 64]).cpu() for start in range(0, len(texts), 64)])
+
+
+class Batches:
+    """Cached latents with captions and neighbours, as the network is trained on them."""
+
+    def __init__(self, folder: Path, data: Pictograms, memory: Memory, seed: int) -> None:
+        self.latents = load_file(folder / "samples.safetensors")["latents"]
+        with open(folder / "samples.jsonl") as file:
+            self.samples = [json.loads(line) for line in file]
+        self.memory, self.rng = memory, np.random.default_rng(seed)
+        self.position = {int(row): k for k, row in enumerate(data.rows)}
+        self.members: dict[int, list[int]] = defaultdict(list)
+        for k, concept in enumerate(memory.concept_of.tolist()):
+            self.members[concept].append(k)
+        similarity = torch.einsum("ad,bd->ab", memory.vectors[:, 1], memory.vectors[:, 1]).fill_diagonal_(-1)
+        self.near = similarity.topk(min(6, len(similarity))).indices
+        everything = self.latents.float()
+        self.mean = everything.mean((0, 2, 3))[:, None, None]
+        self.std = everything.std((0, 2, 3))[:, None, None]
+
+    def neighbour(self, k: int) -> int:
+        """Another picture of the same concept, or now and then one of a related concept. Never the picture itself."""
+        concept = int(self.memory.concept_of[k])
+        others = [member for member in self.members[concept] if member != k]
+        if others and self.rng.random() < 0.75:
+            return int(self.rng.choice(others))
+        return int(self.rng.choice(self.members[int(self.rng.choice(self.near[concept].numpy()))]))
+
+    def help(self, sample: dict, drop_all: bool) -> Tensor:
+        """Neighbour channels (NEIGHBOURS * (C + 1), 16, 16) for one sample."""
+        if drop_all:
+            return as_channels([None] * NEIGHBOURS, self.mean, self.std)
+        pictures: list[Tensor | None] = []
+        for _ in range(NEIGHBOURS):
+            rows = [self.neighbour(self.position[row]) for row in sample["rows"]]
+            if self.rng.random() < 0.1:
+                pictures.append(None)
+            elif len(rows) == 2:
+                pictures.append(self.memory.composed(*rows, sample["relation"]))
+            else:
+                pictures.append(self.memory.latents(rows)[0])
+        return as_channels(pictures, self.mean, self.std)
+
+    def draw(self, n: int) -> tuple[Tensor, Tensor, list[str]]:
+        """Standardised latents (n, C, 16, 16), neighbour channels, captions ("" where the text is dropped)."""
+        picks = self.rng.integers(len(self.samples), size=n)
+        dropped = self.rng.random(n)
+        captions, helps = [], []
+        for pick, chance in zip(picks, dropped, strict=True):
+            sample = self.samples[pick]
+            captions.append("" if chance < 0.12 else sample["caption"])  # 8 % lose all, 4 % the text, 8 % the pictures
+            helps.append(self.help(sample, drop_all=chance < 0.08 or chance > 0.92))
+        latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
+        return latents, torch.stack(helps), captions
+
+
+class TextStates:
+    """MiniLM token states of captions; each caption is read once and kept in half precision."""
+
+    def __init__(self, sentence: SentenceEncoder) -> None:
+        self.sentence = sentence
+        self.known: dict[str, Tensor] = {}
+
+    def __call__(self, captions: list[str]) -> tuple[Tensor, Tensor]:
+        """States (N, L, 384) float32 and mask (N, L) bool, as ``SentenceEncoder.token_states`` gives them."""
+        new = [caption for caption in dict.fromkeys(captions) if caption not in self.known]
+        if new:
+            states, mask = self.sentence.token_states(new)
+            for caption, rows, real in zip(new, states, mask, strict=True):
+                self.known[caption] = rows[real].half().cpu()
+        each = [self.known[caption].float() for caption in captions]
+        lengths = torch.tensor([len(rows) for rows in each])
+        padded = torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
+        return padded, torch.arange(padded.shape[1]) < lengths[:, None]
