@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of, split_pair
+from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of
+from models.families.pictograms_query import lookups, split_pair
 from models.families.sampling import Conditioning, Sampling
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
@@ -88,7 +89,8 @@ class PictogramDiffusion:
         import torch
 
         pair = split_pair(prompt)
-        vectors = self.sentence.encode([pair[0], pair[2]] if pair else [prompt]).cpu()
+        things = [pair[0], pair[2]] if pair else [prompt]
+        vectors = [self.sentence.encode(list(lookups(thing))).cpu() for thing in things]
         rows = []
         for seed in seeds:
             rng = rng_of(int(seed))

@@ -7,7 +7,6 @@ related pictures only has to draw a new one from them. Every candidate gets its 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,30 +20,6 @@ NEIGHBOURS = 2  # pictures shown to the network
 NEAREST = 6  # concepts that a candidate's neighbours are drawn from
 TEMPERATURE = 0.05  # cosine; how strongly the draw prefers the nearest concept
 SIDE = 16  # latents are (C, 16, 16): 128 pixels at factor 8
-
-# Longest first, so that "to the left of" is not read as "left of" with something before it.
-_RELATIONS = {
-    "to the left of": "to the left of",
-    "left of": "to the left of",
-    "to the right of": "to the right of",
-    "right of": "to the right of",
-    "on top of": "above",
-    "next to": "next to",
-    "beside": "next to",
-    "above": "above",
-    "below": "below",
-    "under": "below",
-    "and": "next to",
-}
-_PAIR = re.compile(rf"^(?P<first>.+?)\s+(?P<relation>{'|'.join(_RELATIONS)})\s+(?P<second>.+)$", re.IGNORECASE)
-
-
-def split_pair(prompt: str) -> tuple[str, str, str] | None:
-    """ "a red apple next to a blue cup" -> ("a red apple", "next to", "a blue cup"); None for one object."""
-    match = _PAIR.match(prompt.strip())
-    if match is None:
-        return None
-    return match["first"], _RELATIONS[match["relation"].lower()], match["second"]
 
 
 def offsets(relation: str) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -126,15 +101,15 @@ class Memory:
             canvas[:, y : y + SIDE // 2, x : x + SIDE // 2] = self.latents([row], half=True)[0]
         return canvas
 
-    def concepts_near(self, vector: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and numbers of the concepts nearest to a text vector (384,), best first, each (NEAREST,)."""
-        similarity = (self.vectors @ vector).amax(1)
+    def concepts_near(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean cosines and numbers of the concepts nearest to text vectors (k, 384), best first, each (NEAREST,)."""
+        similarity = (self.vectors @ vectors.T).amax(1).mean(1)  # (K, 2, k): best name, then all lookups
         nearest = similarity.topk(min(NEAREST, len(similarity)))
         return nearest.values, nearest.indices
 
-    def draw(self, vector: Tensor, rng: np.random.Generator) -> int:
-        """One picture for a text vector (384,): a near concept, nearer ones more often, then any of its pictures."""
-        values, concepts = self.concepts_near(vector)
+    def draw(self, vectors: Tensor, rng: np.random.Generator) -> int:
+        """One picture for text vectors (k, 384): a near concept, nearer ones more often, then any of its pictures."""
+        values, concepts = self.concepts_near(vectors)
         chances = ((values - values.max()) / TEMPERATURE).exp().double().numpy()
         concept = int(rng.choice(concepts.numpy(), p=chances / chances.sum()))
         return int(rng.choice((self.concept_of == concept).nonzero()[:, 0].numpy()))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.families.pictograms_memory import Memory, as_channels, rng_of, split_pair
+from models.families.pictograms_memory import Memory, as_channels, rng_of
+from models.families.pictograms_query import lookups, split_pair
 
 
 @pytest.fixture
@@ -33,6 +34,8 @@ def memory() -> Memory:
         ("a bird on top of a house", ("a bird", "above", "a house")),
         ("a fish under a boat", ("a fish", "below", "a boat")),
         ("salt and pepper", ("salt", "next to", "pepper")),
+        ("a black and white icon of a key", None),
+        ("a black and white cat and a dog", ("a black and white cat", "next to", "a dog")),
         ("a sandcastle", None),
         ("understanding", None),
         ("", None),
@@ -42,13 +45,32 @@ def test_prompts_of_two_things_are_taken_apart(prompt, parts):
     assert split_pair(prompt) == parts
 
 
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("a smiling cat in 3D style", ("smiling cat", "smiling cat")),
+        ("a red car in 3D style on a yellow background", ("red car", "car")),
+        ("a camera, flat icon", ("camera", "camera")),
+        ("a black and white icon of a key", ("key", "key")),
+        ("3D render of a dark green frog", ("dark green frog", "frog")),
+        ("clip art of an owl, light blue background", ("owl", "owl")),
+        ("a flatbread", ("flatbread", "flatbread")),
+        ("an icon", ("icon", "icon")),
+        ("red", ("red", "red")),
+        ("a house with a red roof", ("house with a red roof", "house with a roof")),
+    ],
+)
+def test_only_the_thing_is_looked_up(prompt, found):
+    assert lookups(prompt) == found
+
+
 def test_a_prompt_finds_its_own_concept(memory):
-    draws = {memory.draw(torch.eye(384)[1], rng_of(seed)) for seed in range(30)}
+    draws = {memory.draw(torch.eye(384)[1:2], rng_of(seed)) for seed in range(30)}
     assert draws == {2, 3}  # both pictures of the cup, nothing else
 
 
 def test_the_same_seed_draws_the_same(memory):
-    vector = torch.full((384,), 384**-0.5)
+    vector = torch.full((1, 384), 384**-0.5)
     first = [memory.draw(vector, rng_of(5)) for _ in range(3)]
     assert first == [memory.draw(vector, rng_of(5)) for _ in range(3)]
     assert len({memory.draw(vector, rng_of(seed)) for seed in range(40)}) == 6
@@ -74,5 +96,5 @@ def test_evaluation_can_leave_out_what_was_kept_from_training(memory):
     assert fair.names == ("apple", "cup")
     assert len(fair.full) == len(fair.half) == len(fair.concept_of) == 4
     # The car's own vector now finds something else.
-    assert fair.draw(memory.vectors[2, 0], rng_of(0)) < 4
-    assert memory.draw(memory.vectors[2, 0], rng_of(0)) >= 4
+    assert fair.draw(memory.vectors[2, :1], rng_of(0)) < 4
+    assert memory.draw(memory.vectors[2, :1], rng_of(0)) >= 4

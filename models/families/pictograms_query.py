@@ -1,0 +1,60 @@
+"""What of a prompt to look up in the pictogram memory: its things, without style, background and sentence dressing.
+
+The network itself still reads the whole prompt; only the search for neighbours is helped by leaving words away.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Longest first, so that "to the left of" is not read as "left of" with something before it.
+_RELATIONS = {
+    "to the left of": "to the left of",
+    "left of": "to the left of",
+    "to the right of": "to the right of",
+    "right of": "to the right of",
+    "on top of": "above",
+    "next to": "next to",
+    "beside": "next to",
+    "above": "above",
+    "below": "below",
+    "under": "below",
+    "(?<!black )and(?! white)": "next to",  # "black and white" is one colour
+}
+_PAIR = re.compile(rf"^(?P<first>.+?)\s+(?P<relation>{'|'.join(_RELATIONS)})\s+(?P<second>.+)$", re.IGNORECASE)
+_BACKGROUND = re.compile(r"(,| on| against| with)? ?(an? |the )?(\w+ ){0,2}background\b", re.IGNORECASE)
+_STYLE = re.compile(
+    r"\b(in (an? )?(3d|flat|cartoon|high contrast|clip art|emoji) style"
+    r"|3d (render|icon)( of)?|3d|(simple |flat |high contrast )?(black and white |black )?(icon|emoji)( of)?"
+    r"|flat|clip art( drawing)?( of)?|cartoon( of)?|high contrast|(picture|photo|drawing|image|illustration) of)(?!\w)",
+    re.IGNORECASE,
+)
+_COLOUR = re.compile(
+    r"\b((dark|light|bright) )?"
+    r"(red|orange|yellow|green|teal|blue|purple|pink|brown|black|white|gr[ae]y|golden|silver)\b",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(r"^((an?|the)(\s+|$))+", re.IGNORECASE)
+
+
+def split_pair(prompt: str) -> tuple[str, str, str] | None:
+    """ "a red apple next to a blue cup" -> ("a red apple", "next to", "a blue cup"); None for one object."""
+    match = _PAIR.match(prompt.strip())
+    if match is None:
+        return None
+    relation = match["relation"].lower()
+    return match["first"], _RELATIONS.get(relation, "next to"), match["second"]
+
+
+def lookups(prompt: str) -> tuple[str, str]:
+    """The thing a prompt asks for, with and without its colours; never empty unless the prompt is.
+
+    "a red car in 3D style on a yellow background" -> ("red car", "car").
+    """
+    thing = _tidy(_STYLE.sub(" ", _BACKGROUND.sub(" ", prompt))) or _tidy(prompt) or prompt
+    return thing, _tidy(_COLOUR.sub(" ", thing)) or thing
+
+
+def _tidy(text: str) -> str:
+    text = re.sub(r"\s+", " ", text).strip(" ,.;:")
+    return _ARTICLE.sub("", text).strip(" ,.;:")
