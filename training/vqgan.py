@@ -17,6 +17,7 @@ from diffusers import VQModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from training.codebook import Codebook, decorrelation, unfold
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
 from training.perceptual import PerceptualLoss
 from training.pictures import Pictograms, random_crops
@@ -35,52 +36,6 @@ ARCHITECTURE = {
 }
 
 
-class Codebook:
-    """Running averages behind the codes of ``model.quantize``."""
-
-    def __init__(self, model: VQModel, decay: float = 0.99, ready: bool = False) -> None:
-        self.embedding = model.quantize.embedding.weight.requires_grad_(False)
-        self.decay = decay
-        self.counts = torch.ones(len(self.embedding), device=self.embedding.device)
-        self.sums = self.embedding.clone()
-        self.ready = torch.tensor(ready)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"counts": self.counts, "sums": self.sums, "ready": self.ready}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.counts.copy_(state["counts"]), self.sums.copy_(state["sums"]), self.ready.copy_(state["ready"])
-
-    @torch.no_grad()
-    def start(self, vectors: Tensor) -> None:
-        """Codes start as k-means centres of real encoder outputs (n, D), so none is born dead."""
-        from sklearn.cluster import MiniBatchKMeans
-
-        means = MiniBatchKMeans(len(self.embedding), batch_size=8192, n_init=1, max_iter=10, random_state=0)
-        centres = means.fit(vectors.cpu().numpy()).cluster_centers_
-        self.embedding.copy_(torch.from_numpy(centres))
-        self.sums.copy_(self.embedding)
-        self.ready.fill_(True)
-
-    @torch.no_grad()
-    def follow(self, vectors: Tensor, indices: Tensor) -> None:
-        """Moves codes to the running mean of the vectors (n, D) that chose them (indices (n,))."""
-        counts = torch.bincount(indices, minlength=len(self.counts)).to(self.counts)
-        sums = torch.zeros_like(self.sums).index_add_(0, indices, vectors.to(self.sums))
-        self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums, 1 - self.decay)
-        self.embedding.copy_(self.sums / self.counts.clamp(min=1e-5)[:, None])
-
-    @torch.no_grad()
-    def restart_dead(self, vectors: Tensor, least: float = 0.02) -> int:
-        """Codes chosen less than ``least`` times a step start anew at random vectors of this batch."""
-        dead = (self.counts < least).nonzero()[:, 0]
-        fresh = vectors[torch.randint(len(vectors), (len(dead),), device=vectors.device)].to(self.sums)
-        self.counts[dead], self.sums[dead] = 1.0, fresh
-        self.embedding[dead] = fresh
-        return len(dead)
-
-
 class PatchDiscriminator(nn.Sequential):
     """Says of every 16-pixel patch whether it looks real (pix2pix, Isola et al. 2017); (N, 3, H, W) -> (N, 1, h, w)."""
 
@@ -97,6 +52,9 @@ class PatchDiscriminator(nn.Sequential):
         )
 
 
+NOISE = 0.15  # of latents of unit variance: about what 4,096 codes in four dimensions will add
+
+
 @dataclass
 class Parts:
     """Everything that the training step touches."""
@@ -110,9 +68,10 @@ class Parts:
 
 
 def quantise(parts: Parts, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest codes with straight-through gradients: (z_q, commitment loss). Before k-means z passes unchanged."""
+    """Nearest codes with straight-through gradients: (z_q, commitment loss). Before k-means z passes, a little noisy."""
     if not parts.codebook.ready:
-        return z, z.square().mean() * 1e-3
+        free = z.permute(0, 2, 3, 1).flatten(0, 2)
+        return z + NOISE * torch.randn_like(z), decorrelation(free)
     vectors = z.detach().permute(0, 2, 3, 1).flatten(0, 2).float()
     z_q, _, (_, _, indices) = parts.model.quantize(z)
     if parts.model.training and z.requires_grad:  # a frozen encoder keeps its codebook, too
@@ -167,13 +126,15 @@ def train(args: argparse.Namespace) -> VQModel:
     model, judge = VQModel(**ARCHITECTURE), PatchDiscriminator()
     if shipped := run.begins_with(args.export):
         model.load_state_dict(VQModel.from_pretrained(args.export).state_dict())
+        if args.new_codebook:
+            unfold(model, random_crops(data, 256, args.crop, np.random.default_rng(0)).mul(2).sub(1))
     model.to(accelerator.device)
     judge.to(accelerator.device)
     optimiser = torch.optim.AdamW(
         [p for n, p in model.named_parameters() if "quantize" not in n], args.rate, (0.8, 0.99), weight_decay=0.01
     )
     judge_optimiser = torch.optim.AdamW(judge.parameters(), args.rate, (0.5, 0.9))
-    codebook, ema = Codebook(model, ready=shipped), EMAModel(model.parameters(), decay=0.998)
+    codebook, ema = Codebook(model, ready=shipped and not args.new_codebook), EMAModel(model.parameters(), decay=0.998)
     ema.to(accelerator.device)
     run.track(model=model, judge=judge, optimiser=optimiser, judge_optimiser=judge_optimiser, codebook=codebook)
     run.track(ema=ema)
@@ -224,6 +185,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--total-steps", type=int, default=20_000, help="length of the learning-rate schedule")
     parser.add_argument("--quantise-after", type=int, default=300, help="steps before the codebook starts")
+    parser.add_argument(
+        "--new-codebook", action="store_true", help="start from the exported weights, but with latents set free again"
+    )
     parser.add_argument("--adversarial", type=float, default=0.05, help="weight of the discriminator's loss")
     parser.add_argument("--adversarial-after", type=int, default=1_000_000)
     parser.add_argument(

@@ -11,6 +11,7 @@ import torch
 
 from models.families.sentence import SentenceEncoder
 from training import ldm, vqgan
+from training.codebook import Codebook, unfold
 from training.latent_batches import TextStates
 from training.loop import TrainingRun, cosine_rate
 
@@ -38,7 +39,7 @@ def test_the_learning_rate_warms_up_and_falls():
 
 def test_the_codebook_starts_follows_and_revives():
     model = vqgan.VQModel(**{**vqgan.ARCHITECTURE, "num_vq_embeddings": 8})
-    codebook = vqgan.Codebook(model, decay=0.0)
+    codebook = Codebook(model, decay=0.0)
     vectors = torch.randn(64, 4)
     codebook.start(vectors)
     assert codebook.ready
@@ -46,6 +47,24 @@ def test_the_codebook_starts_follows_and_revives():
     torch.testing.assert_close(model.quantize.embedding.weight[0], torch.ones(4))
     assert codebook.restart_dead(vectors) == 7  # all but the one that was chosen
     assert all((vectors == code).all(1).any() for code in model.quantize.embedding.weight[1:])
+
+
+def test_unfolding_gives_dead_axes_new_features_and_keeps_the_picture():
+    torch.manual_seed(0)
+    model = vqgan.VQModel(**vqgan.ARCHITECTURE).eval()
+    model.quant_conv.weight.data[2:] = model.quant_conv.weight.data[:2]  # four channels, two of them copies
+    model.quant_conv.bias.data[2:] = model.quant_conv.bias.data[:2]
+    pictures = torch.rand(8, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        before = model.decode(model.encode(pictures).latents, force_not_quantize=True).sample
+        assert unfold(model, pictures) == 2
+        latents = model.encode(pictures).latents
+        model.post_quant_conv.weight[:, 2:] = 0  # the faint new features aside
+        after = model.decode(latents, force_not_quantize=True).sample
+    torch.testing.assert_close(after, before, atol=1e-3, rtol=1e-3)
+    covariance = torch.cov(latents.permute(1, 0, 2, 3).flatten(1))
+    torch.testing.assert_close(covariance.diagonal(), torch.ones(4), atol=0.05, rtol=0)
+    assert torch.linalg.eigvalsh(covariance).min() > 0.01
 
 
 def test_remembered_token_states_are_those_of_the_encoder():
@@ -81,7 +100,8 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
     weights, common = tmp_path / "weights", {"data": pictograms, "device": "cpu", "threads": 1, "seed": 0, "batch": 4}
     first = flags(
         {**common, "run": tmp_path / "vq", "minutes": 0.1, "rate": 1e-3, "total_steps": 100, "crop": 32,
-         "quantise_after": 2, "adversarial": 0.1, "adversarial_after": 3, "freeze_encoder": False}
+         "quantise_after": 2, "adversarial": 0.1, "adversarial_after": 3, "freeze_encoder": False,
+         "new_codebook": False}
     )  # fmt: skip
     first.export = weights / "pictograms-vqgan"
     vqgan.train(first).save_pretrained(first.export)
