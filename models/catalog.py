@@ -33,10 +33,17 @@ class Catalog:
         """Gather `SPECS` from every module in `models/families`. A module that cannot be imported raises.
 
         A starter model whose weights this checkout does not ship is left out: nobody could fetch it, only train it.
+        A family's `found(settings)`, where it has one, adds the models that lie in folders without being listed.
         """
         names = sorted(module.name for module in iter_modules(families.__path__))
         modules = [import_module(f"{families.__name__}.{name}") for name in names]
-        specs = (spec for module in modules for spec in getattr(module, "SPECS", ()))
+        specs = [spec for module in modules for spec in getattr(module, "SPECS", ())]
+        taken = {spec.name for spec in specs} | {spec.source.replace("/", "--") for spec in specs}
+        for module in modules:
+            for spec in module.found(settings) if hasattr(module, "found") else ():
+                if spec.name not in taken:
+                    taken.add(spec.name)
+                    specs.append(spec)
         return cls((spec for spec in specs if spec.pack != "starter" or locate(spec, settings)), settings)
 
     def all(self, role: str | None = None) -> tuple[ModelSpec, ...]:

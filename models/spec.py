@@ -36,10 +36,11 @@ class Range:
 class ModelSpec:
     """One model of the catalog.
 
-    `source` is a folder name under the weights folder (starter), "owner/name" (hub) or "pip:package"; `revision` is a
-    known commit hash or "main" for the hub and None elsewhere. `memory_mb` is what stays resident while loaded.
-    `controls` maps the name of a setting to its `Range` or to the words that may be chosen. `files` are the patterns to
-    fetch from the hub, each of which must match for the checkpoint to count as complete.
+    `source` is "owner/name" (hub), "pip:package", or a folder's name in the weights folder (starter) or where else the
+    user keeps it (hub); `revision` is a known commit hash or "main" for the hub and None elsewhere. `memory_mb` is what
+    stays resident while loaded. `controls` maps the name of a setting to its `Range` or to the words that may be
+    chosen. `files` are the patterns to fetch from the hub, each of which must match for the checkpoint to count as
+    complete.
     `load` imports its heavy libraries inside and returns the object that the role's contract describes; the object may
     offer `to(device)` and `close()`.
     """

@@ -68,7 +68,7 @@ class Parts:
 
 
 def quantise(parts: Parts, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest codes with straight-through gradients: (z_q, commitment loss). Before k-means z passes, a little noisy."""
+    """Nearest codes with straight-through gradients: (z_q, commitment loss). Before k-means z passes, with noise."""
     if not parts.codebook.ready:
         free = z.permute(0, 2, 3, 1).flatten(0, 2)
         return z + NOISE * torch.randn_like(z), decorrelation(free)

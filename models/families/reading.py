@@ -22,7 +22,10 @@ def readable(spec: ModelSpec) -> Iterator[None]:
     except Exception as error:
         if "OutOfMemory" in type(error).__name__:
             raise
+        # Where the files did not come from the hub, the same command cannot get them again.
+        fetched = spec.pack == "hub" and "/" in spec.source
+        repair = f"Repair them with: python -m models.fetch {spec.name}" if fetched else "Get or convert them again."
         raise ModelUnavailable(
             f"{spec.title} is here but cannot be read ({type(error).__name__}): its files may be damaged or of another "
-            f"version. Repair them with: python -m models.fetch {spec.name}"
+            f"version. {repair}"
         ) from error
