@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 POINTS = (0.25, 0.5)  # fractions of the steps after which to look
 KEEP = 0.5  # of those still in, at each look
-AT_LEAST = 4  # so many always get finished: who asks for a few pictures wants to see them, not one
+FROM = 4  # candidates; who asks for fewer wants to see each of them
+AT_LEAST = 4  # of many so many get finished, of fewer than eight the better half
 
 
 def plan(
@@ -21,12 +22,14 @@ def plan(
 
     Each point is a fraction of the steps in (0, 1). Points that fall on one step make one look, for a second look at
     the same pictures tells nothing; the last step is never a point, for there is nothing left to save.
-    Raises ValueError for a fraction outside (0, 1).
+    Fewer than FROM candidates are all finished. Raises ValueError for a fraction outside (0, 1).
     """
     if not 0 < keep < 1 or not all(0 < point < 1 for point in points):
         raise ValueError(f"fractions must be between 0 and 1: points {tuple(points)}, keep {keep}")
     rounds: dict[int, int] = {}
-    left = candidates
+    if candidates < FROM:
+        return rounds
+    left, at_least = candidates, min(at_least, math.ceil(candidates * keep))
     for step in sorted({math.ceil(point * steps) for point in points}):
         fewer = max(math.ceil(left * keep), at_least)
         if step < steps and fewer < left:

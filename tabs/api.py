@@ -83,7 +83,7 @@ def _text_to_image(app: App) -> Any:
             scheduler: name of a scheduler as /models lists them; "" for the model's default.
             seed: whole number from 0; candidate k uses seed + k. null for a random one, which the result tells.
             ranker: name of a ranker as /models lists them; "" for the default.
-            fast_ranking: give up the weaker candidates early; at least 4 are finished.
+            fast_ranking: from 4 candidates on, give up the weaker ones early; the better half, at most 4, is finished.
             threshold: cosine in -1..1 below which a picture fails; null for none.
 
         Returns:

@@ -79,7 +79,7 @@ class Controls:
 
     def build_seed(self) -> tuple[gr.Button, gr.Button]:
         """Number of candidates, and seed with its dice and its recycle button, which are returned."""
-        self.parts["candidates"] = gr.Slider(1, 16, value=4, step=1, label="Candidates")
+        self.parts["candidates"] = gr.Slider(1, 16, value=8, step=1, label="Candidates")
         with gr.Row(elem_classes="atelier-seed"):
             # Words and not a number box: browsers would round seeds above 2**53.
             self.parts["seed"] = gr.Textbox(label="Seed", placeholder="random", max_lines=1, min_width=120)
@@ -101,7 +101,7 @@ class Controls:
             choices(self._services.catalog, "ranker"), value=ranker.name, label="Ranked by", filterable=False
         )
         self.parts["fast_ranking"] = gr.Checkbox(
-            True, label="Fast ranking", info="Gives up weaker candidates early; at least 4 are finished"
+            True, label="Fast ranking", info="From 4 candidates on, finishes only the most promising ones"
         )
         self.parts["threshold"] = gr.Textbox(
             label="Threshold, cosine", placeholder="none", max_lines=1, info=THRESHOLD_INFO

@@ -144,7 +144,7 @@ def train(args: argparse.Namespace) -> VQModel:
     parts = Parts(model, judge, codebook, PerceptualLoss().to(accelerator.device), optimiser, judge_optimiser)
     rng = np.random.default_rng(args.seed + run.progress.steps)
     for step in run.steps(args.batch):
-        rate = args.rate * cosine_rate(step, 200, args.total_steps)
+        rate = args.rate * cosine_rate(step, 50, args.total_steps)
         for group in (*optimiser.param_groups, *judge_optimiser.param_groups):
             group["lr"] = rate
         pictures = random_crops(data, args.batch, args.crop, rng).mul(2).sub(1).to(accelerator.device)

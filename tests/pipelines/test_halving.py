@@ -13,9 +13,15 @@ def test_sixteen_become_four():
 
 
 def test_who_asks_for_few_gets_them_all():
-    for candidates in range(1, halving.AT_LEAST + 1):
+    for candidates in range(1, halving.FROM):
         assert plan(candidates, 20) == {}
-    assert plan(6, 20) == {5: 4}
+
+
+def test_from_four_on_the_better_half_goes_on():
+    assert plan(4, 20) == {5: 2}
+    assert plan(7, 20) == {5: 4}
+    assert plan(8, 20) == {5: 4}
+    assert plan(9, 20) == {5: 5, 10: 4}
 
 
 def test_two_points_on_one_step_are_one_look():
@@ -31,7 +37,7 @@ def test_rounds_shrink_and_leave_enough():
         left, rounds = candidates, plan(candidates, steps)
         assert list(rounds) == sorted(rounds) and all(1 <= step < steps for step in rounds)
         for count in rounds.values():
-            assert min(candidates, halving.AT_LEAST) <= count < left
+            assert min(math.ceil(candidates / 2), halving.AT_LEAST) <= count < left
             left = count
 
 
