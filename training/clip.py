@@ -1,15 +1,16 @@
 """Trains the starter pack's CLIP: ``python -m training.clip --minutes 30 --export weights/pictograms-clip``.
 
-Contrastive training (Radford et al. 2021) of EfficientNet-lite0 against the frozen MiniLM sentence encoder. Two things
-keep real photographs understood although no photograph is used: the image tower starts from its ImageNet weights and
-moves slowly, and the rows of the ImageNet classifier, blurred by noise, stand in for features of photographs under
-"a photo of a ..." captions.
+Contrastive training (Radford et al. 2021) of EfficientNet-lite0's upper layers against the frozen MiniLM sentence
+encoder, on the maps that ``training.clip_maps`` has cached. Two things keep real photographs understood although no
+photograph is used: the layers start from their ImageNet weights and move slowly, and the rows of the ImageNet
+classifier, blurred by noise, stand in for features of photographs under "a photo of a ..." captions.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,113 +20,124 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.families.efficientnet import MEAN, STD, imagenet_state
+from models.families.efficientnet import imagenet_state
 from models.families.pictograms_clip import ARCHITECTURE, TEXT_TOWER, build, read_folder
 from models.families.sentence import SentenceEncoder
-from training.compose import Sample, pair, render, single
+from training.clip_maps import SPLIT, means, upper
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
-from training.pictures import Pictograms
 
 SHARD_BYTES = 9_000_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``maps`` (N, 112, 8, 8), ``texts`` and ``wrong`` (N, 384) float32; ``captions`` numbers equal captions alike."""
+
+    maps: Tensor
+    texts: Tensor
+    wrong: Tensor
+    captions: Tensor
+
+
+class Cache:
+    """The cached maps and texts, drawn from at random."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "captions.jsonl").exists():
+            raise SystemExit(f"{folder} holds no maps; make them: python -m training.clip_maps --out {folder}")
+        self.maps, self.texts, self.wrong = (
+            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("maps", "texts", "negatives")
+        )
+        with open(folder / "captions.jsonl") as file:
+            captions = [json.loads(line)["caption"] for line in file]
+        numbers: dict[str, int] = {}
+        self.captions = np.array([numbers.setdefault(caption, len(numbers)) for caption in captions])
+
+    def batch(self, n: int, rng: np.random.Generator, device: torch.device) -> Batch:
+        """n samples, drawn with replacement."""
+        rows = np.sort(rng.integers(len(self.captions), size=n))
+        maps, texts, wrong = (
+            torch.from_numpy(part[rows]).float().to(device) for part in (self.maps, self.texts, self.wrong)
+        )
+        return Batch(maps, texts, wrong, torch.from_numpy(self.captions[rows]).to(device))
 
 
 class Prototypes:
     """The ImageNet classifier's rows as features of typical photographs, with their class names."""
 
-    def __init__(self) -> None:
+    def __init__(self, sentence: SentenceEncoder) -> None:
         from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 
-        self.names = IMAGENET_CLASSNAMES
         rows = imagenet_state()["classifier.weight"]
         # Measured pooled features of pictograms have norms of 18 (224 px) to 30 (128 px).
         # A feature that the classifier calls class k lies along row k
         self.features = F.normalize(rows - rows.mean(0), dim=1) * 20
+        captions = [f"a photo of a {name}" for name in IMAGENET_CLASSNAMES]
+        parts = [means(sentence, captions[start : start + 100]) for start in range(0, len(captions), 100)]
+        self.texts = torch.from_numpy(np.concatenate(parts)).float()
 
-    def batch(self, n: int, rng: np.random.Generator, device: torch.device) -> tuple[Tensor, list[str]]:
-        """n noisy prototypes (n, 1280) with captions."""
-        picks = rng.choice(len(self.names), n, replace=False)
+    def batch(self, n: int, rng: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+        """n noisy prototypes (n, 1280) with the token means of their captions (n, 384)."""
+        picks = rng.choice(len(self.texts), n, replace=False)
         features = self.features[picks] + 0.15 * torch.randn(n, self.features.shape[1])
-        return features.clamp(min=0).to(device), [f"a photo of a {self.names[k]}" for k in picks]
+        return features.clamp(min=0).to(device), self.texts[picks].to(device)
 
 
-def draw(data: Pictograms, n: int, rng: np.random.Generator) -> list[Sample]:
-    """A batch: mostly single pictograms, some pairs."""
-    rows = rng.choice(data.rows, n, replace=False)
-    partners = rng.choice(data.rows, n)
-    return [
-        pair(data, int(row), int(other), rng) if rng.random() < 0.15 else single(data, int(row), rng)
-        for row, other in zip(rows, partners, strict=True)
-    ]
+def contrastive(images: Tensor, texts: Tensor, wrong: Tensor, scale: Tensor, captions: Tensor) -> Tensor:
+    """Symmetric cross-entropy over unit vectors (N, D); pairs with equal captions do not count against each other.
 
-
-def contrastive(images: Tensor, texts: Tensor, scale: Tensor, captions: list[str]) -> Tensor:
-    """Symmetric cross-entropy over unit vectors (N, D); pairs with equal captions do not count against each other."""
-    logits = scale.exp().clamp(max=100) * images @ texts.T
-    same = torch.tensor([[a == b for b in captions] for a in captions], device=logits.device)
-    same.fill_diagonal_(False)
+    ``wrong`` (N, D) are each picture's own almost-true captions, all zeros where it has none: one more column to beat.
+    """
+    factor = scale.exp().clamp(max=100)
+    logits = factor * images @ texts.T
+    same = (captions[:, None] == captions).fill_diagonal_(False)
     logits = logits.masked_fill(same, -1e4)
+    almost = (factor * (images * wrong).sum(1)).masked_fill(wrong.abs().sum(1) == 0, -1e4)
     target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    by_image = F.cross_entropy(torch.cat([logits, almost[:, None]], 1), target)
+    return (by_image + F.cross_entropy(logits.T, target)) / 2
 
 
-def encode_texts(model: nn.Module, sentence: SentenceEncoder, captions: list[str]) -> Tensor:
-    """Unit vectors (N, D); gradients reach the projection only, the sentence encoder is frozen."""
-    states, mask = sentence.token_states(captions, length=77)
-    pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    return F.normalize(model.text.proj(pooled), dim=-1)
-
-
-def augment(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Small shifts, zooms and noise of a batch (N, 3, H, W) in [0, 1]: what cut-outs and generators show a ranker."""
-    n = len(pictures)
-    zoom = torch.from_numpy(rng.uniform(0.85, 1.3, n)).float()
-    shift = torch.from_numpy(rng.uniform(-0.12, 0.12, (n, 2))).float()
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = zoom
-    theta[:, :, 2] = shift
-    grid = F.affine_grid(theta.to(pictures), list(pictures.shape), align_corners=False)
-    moved = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-    noise = torch.from_numpy(rng.uniform(0, 0.06, n)).to(moved)[:, None, None, None]
-    return (moved + noise * torch.randn_like(moved)).clamp(0, 1).float()
+def loss_of(model: nn.Module, batch: Batch, prototypes: tuple[Tensor, Tensor]) -> Tensor:
+    """The contrastive loss of one batch of pictograms and some prototypes of photographs."""
+    features, class_texts = prototypes
+    pooled = torch.cat([upper(model.visual.trunk, batch.maps), features])
+    images = F.normalize(model.visual.head(pooled).float(), dim=-1)
+    texts = F.normalize(model.text.proj(torch.cat([batch.texts, class_texts])).float(), dim=-1)
+    has_wrong = batch.wrong.abs().sum(1, keepdim=True) > 0
+    wrong = F.normalize(model.text.proj(batch.wrong).float(), dim=-1) * has_wrong
+    wrong = torch.cat([wrong, torch.zeros_like(texts[len(wrong) :])])
+    numbers = torch.cat([batch.captions, -1 - torch.arange(len(features), device=features.device)])
+    return contrastive(images, texts, wrong, model.logit_scale, numbers)
 
 
 def train(args: argparse.Namespace) -> nn.Module:
     """Trains for ``args.minutes`` from the last checkpoint on; returns the model with averaged weights."""
     accelerator = make_accelerator(args.device, args.threads)
-    device, run, data = accelerator.device, TrainingRun(args.run, args.minutes), Pictograms(args.data)
+    device, run, cache = accelerator.device, TrainingRun(args.run, args.minutes), Cache(args.maps)
     torch.manual_seed(args.seed)
-    sentence, prototypes = SentenceEncoder(str(device)), Prototypes()
-    model = build(ARCHITECTURE, sentence).to(device)
+    sentence = SentenceEncoder(str(device))
+    prototypes, model = Prototypes(sentence), build(ARCHITECTURE, sentence).to(device)
     model.visual.trunk.load_state_dict(imagenet_state(), strict=False)
     if run.begins_with(args.export):
         model.load_state_dict(read_folder(args.export, sentence).model.state_dict())
-    tower = list(model.visual.trunk.parameters())
+    trunk = model.visual.trunk
+    tower = [p for part in (*trunk.blocks[SPLIT:], trunk.conv_head, trunk.bn2) for p in part.parameters()]
     heads = [*model.visual.head.parameters(), *model.text.proj.parameters(), model.logit_scale]
-    optimiser = torch.optim.AdamW([{"params": heads, "rate": args.rate}, {"params": tower, "rate": args.tower_rate}])
+    optimiser = torch.optim.AdamW(
+        [{"params": heads, "rate": args.rate}, {"params": tower, "rate": args.tower_rate}], weight_decay=0.05
+    )
     ema = EMAModel([*heads, *tower], decay=0.998)
     ema.to(device)
     run.track(visual=model.visual, projection=model.text.proj, optimiser=optimiser, ema=ema, scale=Scale(model))
     run.resume()
     model.eval()  # batch statistics stay ImageNet's: batches of flat pictures would spoil them for photographs
-    mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (MEAN, STD))
     rng = np.random.default_rng(args.seed + run.progress.steps)
     for step in run.steps(args.batch):
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * cosine_rate(step, 100, args.total_steps)
-        samples = draw(data, args.batch, rng)
-        pictures = augment(render(samples), rng).to(device)
-        features, class_captions = prototypes.batch(args.batch // 4, rng, device)
-        captions = [sample.caption for sample in samples] + class_captions
         with accelerator.autocast():
-            with torch.set_grad_enabled(args.tower_rate > 0):
-                seen = model.visual.trunk((pictures - mean) / std)
-            images = model.visual.head(torch.cat([seen, features.to(seen)]))
-            loss = contrastive(
-                F.normalize(images.float(), dim=-1),
-                encode_texts(model, sentence, captions),
-                model.logit_scale,
-                captions,
-            )
+            loss = loss_of(model, cache.batch(args.batch, rng, device), prototypes.batch(args.batch // 8, rng, device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -169,14 +181,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.clip", description=__doc__.splitlines()[0])
     common_arguments(parser, "clip")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the projections")
-    parser.add_argument(
-        "--tower-rate",
-        type=float,
-        default=1e-4,
-        help="learning rate of the image tower; 0 trains the projections only, about five times faster on a CPU",
-    )
-    parser.add_argument("--total-steps", type=int, default=2_000, help="length of the learning-rate schedule")
-    parser.set_defaults(batch=128)
+    parser.add_argument("--tower-rate", type=float, default=2e-4, help="learning rate of the upper image layers")
+    parser.add_argument("--maps", type=Path, default=Path("data/clip_maps"))
+    parser.add_argument("--total-steps", type=int, default=3_000, help="length of the learning-rate schedule")
+    parser.set_defaults(batch=256)
     args = parser.parse_args()
     model = train(args)
     if args.export:

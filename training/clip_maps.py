@@ -1,0 +1,122 @@
+"""Caches what CLIP training starts from: ``python -m training.clip_maps --out data/clip_maps``.
+
+The lower two thirds of EfficientNet-lite0 know edges and textures well enough already. Run once over every training
+picture, their output is all that the upper layers need, which then learn some twenty times faster than the whole tower.
+
+``maps.npy``: float16 (M, 112, 8, 8), memory-mapped; ``texts.npy``: float16 (M, 384), MiniLM means of the captions;
+``negatives.npy``: the same for a caption that is wrong in one word (another colour, the other side), zeros where there
+is none; ``captions.jsonl``: the captions themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from models.families.efficientnet import MEAN, STD, imagenet_state
+from models.families.sentence import SentenceEncoder
+from training.compose import Sample, pair, render, single
+from training.data.colours import COLOURS
+from training.pictures import Pictograms, augment
+
+SPLIT = 5  # blocks below it are frozen: stride 16, so 8 x 8 cells at 128 pixels
+SHAPE = (112, 8, 8)
+BATCH = 32
+_OPPOSITE = {"to the left of": "to the right of", "to the right of": "to the left of", "above": "below",
+             "below": "above"}  # fmt: skip
+
+
+def lower(trunk: nn.Module, pixels: Tensor) -> Tensor:
+    """The frozen part of a timm EfficientNet: normalised pixels (N, 3, H, W) to maps (N, 112, H/16, W/16)."""
+    x = trunk.bn1(trunk.conv_stem(pixels))
+    for block in trunk.blocks[:SPLIT]:
+        x = block(x)
+    return x
+
+
+def upper(trunk: nn.Module, maps: Tensor) -> Tensor:
+    """The part that learns: maps to pooled features (N, 1280)."""
+    x = maps
+    for block in trunk.blocks[SPLIT:]:
+        x = block(x)
+    return trunk.forward_head(trunk.bn2(trunk.conv_head(x)))
+
+
+def wrong_caption(sample: Sample, rng: np.random.Generator) -> str:
+    """The caption with one word made untrue: the side, or a colour; "" where nothing can be swapped safely."""
+    if sample.relation in _OPPOSITE:
+        return sample.caption.replace(sample.relation, _OPPOSITE[sample.relation], 1)
+    words = sample.caption.split()
+    places = [k for k, word in enumerate(words) if word in COLOURS]
+    if not places:
+        return ""
+    place = int(rng.choice(places))
+    others = [colour for colour in COLOURS if colour not in words]
+    words[place] = str(rng.choice(others))
+    return " ".join(words)
+
+
+def means(sentence: SentenceEncoder, texts: list[str]) -> np.ndarray:
+    """Mean token states (N, 384) float16, what the text projection reads; zeros for ""."""
+    states, mask = sentence.token_states(texts, length=77)
+    pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    return np.where([[bool(text)] for text in texts], pooled.cpu().numpy(), 0).astype(np.float16)
+
+
+def draw(data: Pictograms, variants: int, pairs: int, rng: np.random.Generator) -> list[Sample]:
+    """``variants`` captioned versions of every training pictogram, and ``pairs`` compositions of two, shuffled."""
+    samples = [single(data, int(row), rng) for row in data.rows for _ in range(variants)]
+    samples += [pair(data, int(a), int(b), rng) for a, b in rng.choice(data.rows, (pairs, 2))]
+    return [samples[k] for k in rng.permutation(len(samples))]
+
+
+@torch.no_grad()
+def write(folder: Path, samples: list[Sample], rng: np.random.Generator) -> None:
+    """Runs the frozen part over all samples, slightly moved and noisy as generators' pictures are."""
+    import timm
+
+    trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+    trunk.load_state_dict(imagenet_state(), strict=False)
+    trunk.eval()
+    sentence = SentenceEncoder()
+    mean, std = (torch.tensor(value)[:, None, None] for value in (MEAN, STD))
+    count = len(samples)
+    maps = open_memmap(folder / "maps.npy", "w+", np.float16, (count, *SHAPE))
+    texts = open_memmap(folder / "texts.npy", "w+", np.float16, (count, 384))
+    negatives = open_memmap(folder / "negatives.npy", "w+", np.float16, (count, 384))
+    with open(folder / "captions.jsonl", "w") as file:
+        for start in tqdm(range(0, count, BATCH), desc="maps", unit="batch"):
+            part = samples[start : start + BATCH]
+            rows = slice(start, start + len(part))
+            maps[rows] = lower(trunk, (augment(render(part), rng) - mean) / std).half().numpy()
+            wrong = [wrong_caption(sample, rng) for sample in part]
+            texts[rows], negatives[rows] = means(sentence, [s.caption for s in part]), means(sentence, wrong)
+            for sample, other in zip(part, wrong, strict=True):
+                file.write(json.dumps({"caption": sample.caption, "wrong": other}) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.clip_maps", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("data/pictograms"))
+    parser.add_argument("--out", type=Path, default=Path("data/clip_maps"))
+    parser.add_argument("--variants", type=int, default=4, help="captioned versions of every pictogram")
+    parser.add_argument("--pairs", type=int, default=6000, help="compositions of two pictograms")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(args.seed)
+    write(args.out, draw(Pictograms(args.data), args.variants, args.pairs, rng), rng)
+
+
+if __name__ == "__main__":
+    main()
