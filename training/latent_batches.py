@@ -16,6 +16,8 @@ from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels
 from models.families.sentence import SentenceEncoder
 from training.pictures import Pictograms
 
+EDITED = 0.15  # mean squared change of unit-variance latents; rounding to codes alone changes them by about 0.04
+
 
 def build_memory(data: Pictograms, codes: dict[str, Tensor], vqgan: VQModel, sentence: SentenceEncoder) -> Memory:
     """The retrieval memory of the whole data set: first the rows of ``data.rows`` in their order, then all others.
@@ -68,6 +70,31 @@ class Batches:
         everything = self.latents.float()
         self.mean = everything.mean((0, 2, 3))[:, None, None]
         self.std = everything.std((0, 2, 3))[:, None, None]
+        self.lookalike, self.is_edited = self.lookalikes(), self.edited()
+
+    def lookalikes(self) -> dict[int, int]:
+        """For each picture that has others of its concept, the one whose latents differ least from it."""
+        found = {}
+        for members in self.members.values():
+            if len(members) > 1:
+                flat = self.memory.latents(members).flatten(1)
+                nearest = torch.cdist(flat, flat).fill_diagonal_(torch.inf).argmin(1)
+                found |= {k: members[int(other)] for k, other in zip(members, nearest, strict=True)}
+        return found
+
+    def edited(self) -> Tensor:
+        """Whether each sample differs from what it was made of: recoloured, on a background, or a pair; (M,)."""
+        firsts = [self.position[sample["rows"][0]] for sample in self.samples]
+        change = torch.cat(
+            [
+                ((latents.float() - self.memory.latents(rows)) / self.std).square().mean((1, 2, 3))
+                for latents, rows in zip(
+                    self.latents.split(1024), (firsts[k : k + 1024] for k in range(0, len(firsts), 1024)), strict=True
+                )
+            ]
+        )
+        pairs = torch.tensor([len(sample["rows"]) == 2 for sample in self.samples])
+        return pairs | (change > EDITED)
 
     def neighbour(self, k: int) -> int:
         """Another picture of the same concept, or now and then one of a related concept. Never the picture itself."""
@@ -77,14 +104,21 @@ class Batches:
             return int(self.rng.choice(others))
         return int(self.rng.choice(self.members[int(self.rng.choice(self.near[concept].numpy()))]))
 
-    def help(self, sample: dict, drop_all: bool) -> Tensor:
-        """Neighbour channels (NEIGHBOURS * (C + 1), 16, 16) for one sample."""
+    def close_neighbour(self, k: int, edited: bool) -> int:
+        """The original of an edited picture, so that edits are learned; else mostly the lookalike, in another style."""
+        if edited and self.rng.random() < 0.6:
+            return k
+        return self.lookalike[k] if k in self.lookalike and self.rng.random() < 0.8 else self.neighbour(k)
+
+    def help(self, pick: int, drop_all: bool) -> Tensor:
+        """Neighbour channels (NEIGHBOURS * (C + 1), 16, 16) for one sample: a close neighbour first, then others."""
         if drop_all:
             return as_channels([None] * NEIGHBOURS, self.mean, self.std)
-        pictures: list[Tensor | None] = []
-        for _ in range(NEIGHBOURS):
-            rows = [self.neighbour(self.position[row]) for row in sample["rows"]]
-            if self.rng.random() < 0.1:
+        sample, pictures = self.samples[pick], []
+        for place in range(NEIGHBOURS):
+            mine = [self.position[row] for row in sample["rows"]]
+            rows = [self.neighbour(k) if place else self.close_neighbour(k, bool(self.is_edited[pick])) for k in mine]
+            if self.rng.random() < (0.1 if place else 0.03):
                 pictures.append(None)
             elif len(rows) == 2:
                 pictures.append(self.memory.composed(*rows, sample["relation"]))
@@ -100,7 +134,7 @@ class Batches:
         for pick, chance in zip(picks, dropped, strict=True):
             sample = self.samples[pick]
             captions.append("" if chance < 0.12 else sample["caption"])  # 8 % lose all, 4 % the text, 8 % the pictures
-            helps.append(self.help(sample, drop_all=chance < 0.08 or chance > 0.92))
+            helps.append(self.help(int(pick), drop_all=chance < 0.08 or chance > 0.92))
         latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
         return latents, torch.stack(helps), captions
 
