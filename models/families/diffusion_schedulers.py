@@ -93,7 +93,8 @@ def signal_rate(scheduler: Any, timestep: torch.Tensor) -> float:
         return scale
     sigmas = getattr(scheduler, "sigmas", None)
     if isinstance(sigmas, torch.Tensor):  # DPM++, UniPC, DEIS: timesteps are rounded, sigmas are exact
-        sigma = float(sigmas[scheduler.step_index or 0])
+        begin = scheduler.begin_index or 0  # where the first step will start
+        sigma = float(sigmas[begin if scheduler.step_index is None else scheduler.step_index])
         return (1 + sigma**2) ** -0.5
     return float(scheduler.alphas_cumprod[int(timestep)]) ** 0.5
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SIZE = 128
 SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
+STRENGTH = 0.6  # how much of the noise schedule is painted over the first neighbour
 VQGAN = "pictograms-vqgan"  # the first stage, a folder beside this model's
 
 
@@ -82,6 +83,8 @@ class PictogramDiffusion:
             scheduler_config=self.schedule,
             device=str(self.device),
             decode_rows=16,
+            origin=helps[:, : len(self.mean)],  # the first neighbour; a network this small needs it as a sketch
+            strength=STRENGTH,
         )
 
     def neighbours(self, prompt: str, seeds: Sequence[int]) -> Tensor:

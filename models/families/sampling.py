@@ -65,6 +65,8 @@ class Sampling:
     """One run of a batch of candidates. Candidate k depends on `seeds[k]` alone, so it re-renders alone the same.
 
     `latent_shape` is (C, h, w). `scheduler` is a name of `SCHEDULERS`, made from the model's own `scheduler_config`.
+    With `origin` (n, C, h, w), scaled like the latents, painting starts from these pictures with so much noise that
+    `strength` of the schedule remains (SDEdit, Meng et al. 2022); all `steps` are spent on that rest.
     Guidance at or below 1 means none, and halves the work. At most `max_rows` rows go through the network at once,
     and `decode_rows` through the decoder; both bound the memory of a run.
     """
@@ -84,6 +86,8 @@ class Sampling:
         device: str = "cpu",
         max_rows: int = 32,
         decode_rows: int = 4,
+        origin: torch.Tensor | None = None,
+        strength: float = 1.0,
     ) -> None:
         import inspect
 
@@ -92,17 +96,23 @@ class Sampling:
         self._denoise, self._decode, self._conditioning = denoise, decode, conditioning
         self._guidance, self._max_rows, self._decode_rows = guidance, max_rows, decode_rows
         self._scheduler, self._step_options = make_scheduler(scheduler, scheduler_config)
-        self._scheduler.set_timesteps(steps)
+        planned = steps if origin is None else max(steps, round(steps / strength))
+        self._scheduler.set_timesteps(planned)
+        calls = calls_per_step(self._scheduler, planned)
+        skipped, self._calls = calls[: planned - steps], calls[planned - steps :]
         if hasattr(self._scheduler, "set_begin_index"):  # else duplicate first timesteps start one step late
-            self._scheduler.set_begin_index(0)
-        self._calls = calls_per_step(self._scheduler, steps)
+            self._scheduler.set_begin_index(sum(map(len, skipped)))
         self._takes_generator = "generator" in inspect.signature(self._scheduler.step).parameters
         self.total, self.done = len(self._calls), 0
         self.seeds = tuple(int(seed) for seed in seeds)
         # Noise is drawn on the CPU, one generator a candidate: the same seed gives the same picture on any device.
         self._generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         noise = torch.stack([torch.randn(latent_shape, generator=generator) for generator in self._generators])
-        self._latents = (noise * self._scheduler.init_noise_sigma).to(device)
+        if origin is None:
+            self._latents = (noise * self._scheduler.init_noise_sigma).to(device)
+        else:
+            timesteps = self._calls[0][0].expand(len(noise))
+            self._latents = self._scheduler.add_noise(origin.float().cpu(), noise, timesteps).to(device)
         self._clean: torch.Tensor | None = None
 
     @property

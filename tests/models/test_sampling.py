@@ -211,3 +211,32 @@ def test_wide_vae_slices_do_not_matter():
     finish(sampling)
     assert sampling.predicted().shape == (5, 3, 8, 8)
     assert rows == [2, 2, 1]
+
+
+@pytest.mark.parametrize("name", ["DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC"])
+def test_painting_over_an_origin_keeps_the_more_of_it_the_less_strength_it_has(unet, name):
+    origin = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(5))
+    distances = []
+    for strength in (0.1, 0.5, 0.9):
+        sampling = run(unet, scheduler=name, origin=origin, strength=strength)
+        assert sampling.total == 6
+        sampling.step()
+        assert sampling.predicted().isfinite().all()
+        distances.append(float((finish(sampling) - origin).square().mean()))
+    assert distances == sorted(distances) and distances[0] < 0.5 * distances[2]
+
+
+def test_painting_over_an_origin_is_the_end_of_a_longer_ddim_run(unet):
+    origin = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(5))
+    ours = finish(run(unet, seeds=(1, 2), steps=6, guidance=1.0, scheduler="DDIM", origin=origin, strength=0.6))
+    scheduler = DDIMScheduler.from_config(config(), clip_sample=False)
+    scheduler.set_timesteps(10)
+    noise = torch.stack([torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)])
+    generator = torch.Generator().manual_seed(7)
+    states = torch.randn(1, 5, 16, generator=generator).expand(2, -1, -1)
+    latents = scheduler.add_noise(origin, noise, scheduler.timesteps[4].expand(2))
+    with torch.no_grad():
+        for timestep in scheduler.timesteps[4:]:
+            output = unet(latents, timestep, encoder_hidden_states=states).sample
+            latents = scheduler.step(output, timestep, latents).prev_sample
+    torch.testing.assert_close(ours, latents, atol=1e-4, rtol=1e-4)
