@@ -141,7 +141,7 @@ SPECS = (
         source="pictograms-ldm",
         revision=None,
         licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
-        download_mb=35,
+        download_mb=58,
         memory_mb=120,
         load=load,
         controls={
@@ -152,6 +152,6 @@ SPECS = (
             "schedulers": SCHEDULERS,
         },
         default_scheduler="DPM++ 2M",
-        note="Draws 128-pixel pictograms with the help of remembered neighbours.",
+        note="Draws 128-pixel pictograms, each after a neighbour that it remembers.",
     ),
 )
