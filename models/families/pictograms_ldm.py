@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SIZE = 128
 SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
-STRENGTH = 0.6  # how much of the noise schedule is painted over the first neighbour
+STRENGTH = 0.7  # how much of the noise schedule is painted over the first neighbour
 VQGAN = "pictograms-vqgan"  # the first stage, a folder beside this model's
 
 
