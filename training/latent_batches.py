@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels
+from models.families.pictograms_query import COLOURS, STYLES
 from models.families.sentence import SentenceEncoder
 from training.pictures import Pictograms
 
@@ -45,6 +46,8 @@ def build_memory(data: Pictograms, codes: dict[str, Tensor], vqgan: VQModel, sen
         codebook=vqgan.quantize.embedding.weight.detach().clone(),
         names=tuple(names),
         trained=len(data.rows),
+        style_of=torch.tensor([list(STYLES).index(data.records[row]["style"]) for row in rows]),
+        colours_of=torch.tensor([[c in (data.records[row].get("colors") or ()) for c in COLOURS] for row in rows]),
     )
 
 

@@ -98,6 +98,7 @@ def export(unet: UNet2DConditionModel, batches: Batches, memory: Memory, folder:
         old.unlink()
     unet.half().save_pretrained(folder / "unet", max_shard_size="9MB")
     codes = {"full": memory.full.to(torch.int16), "half": memory.half.to(torch.int16)}
+    codes |= {"style_of": memory.style_of.to(torch.int8), "colours_of": memory.colours_of.to(torch.uint8)}
     save_file(
         codes | {"concept_of": memory.concept_of.int(), "white": memory.white.contiguous()},
         folder / "memory-codes.safetensors",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of
-from models.families.pictograms_query import lookups, split_pair
+from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style
 from models.families.sampling import Conditioning, Sampling
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
@@ -94,10 +94,13 @@ class PictogramDiffusion:
         pair = split_pair(prompt)
         things = [pair[0], pair[2]] if pair else [prompt]
         vectors = [self.sentence.encode(list(lookups(thing))).cpu() for thing in things]
-        rows = []
+        rows, style = [], wanted_style(prompt)
         for seed in seeds:
             rng = rng_of(int(seed))
-            draws = [[self.memory.draw(vector, rng) for vector in vectors] for _ in range(NEIGHBOURS)]
+            draws = [
+                [self.memory.draw(v, rng, style, wanted_colours(t)) for v, t in zip(vectors, things, strict=True)]
+                for _ in range(NEIGHBOURS)
+            ]
             pictures = [
                 self.memory.composed(*draw, pair[1]) if pair else self.memory.latents(draw)[0] for draw in draws
             ]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.families.pictograms_query import COLOURS, STYLES
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 NEIGHBOURS = 2  # pictures shown to the network
 NEAREST = 6  # concepts that a candidate's neighbours are drawn from
 TEMPERATURE = 0.05  # cosine; how strongly the draw prefers the nearest concept
+# How often each style is drawn when the prompt names none: few people who ask for a pizza mean a black line drawing.
+UNASKED = {"3D": 1.0, "flat": 1.0, "cartoon": 1.0, "high contrast": 0.05, "clip art": 0.5}
 SIDE = 16  # latents are (C, 16, 16): 128 pixels at factor 8
 
 
@@ -41,8 +45,9 @@ class Memory:
 
     full (N, 256) and half (N, 64): code numbers; concept_of (N,): concept of each picture; vectors (K, 2, 384):
     MiniLM unit vectors of the concept's name and of its name with keywords; white (4,): latent of empty paper;
-    codebook (V, C); names: the concepts' names. The first ``trained``
-    pictures were training data, the others were kept out of it.
+    codebook (V, C); names: the concepts' names; style_of (N,): place of
+    each picture's style in ``pictograms_query.STYLES``; colours_of (N, 12) bool: which COLOURS it mainly has. The
+    first ``trained`` pictures were training data, the others were kept out of it.
     """
 
     full: Tensor
@@ -53,6 +58,8 @@ class Memory:
     codebook: Tensor
     names: tuple[str, ...]
     trained: int
+    style_of: Tensor
+    colours_of: Tensor
 
     @classmethod
     def read(cls, folder: Path, codebook: Tensor) -> Memory:
@@ -72,6 +79,8 @@ class Memory:
             codebook=codebook.float().cpu(),
             names=tuple(facts["names"]),
             trained=facts["trained"],
+            style_of=parts["style_of"].long(),
+            colours_of=parts["colours_of"].bool(),
         )
 
     def seen_in_training(self) -> Memory:
@@ -84,6 +93,8 @@ class Memory:
             concept_of=self.concept_of[: self.trained],
             vectors=self.vectors[:concepts],
             names=self.names[:concepts],
+            style_of=self.style_of[: self.trained],
+            colours_of=self.colours_of[: self.trained],
         )
 
     def latents(self, rows: Sequence[int], *, half: bool = False) -> Tensor:
@@ -107,12 +118,31 @@ class Memory:
         nearest = similarity.topk(min(NEAREST, len(similarity)))
         return nearest.values, nearest.indices
 
-    def draw(self, vectors: Tensor, rng: np.random.Generator) -> int:
-        """One picture for text vectors (k, 384): a near concept, nearer ones more often, then any of its pictures."""
+    def draw(
+        self, vectors: Tensor, rng: np.random.Generator, style: str | None = None, colours: Sequence[str] = ()
+    ) -> int:
+        """One picture for text vectors (k, 384): of a near concept, nearer ones more often, and rather in that style
+        and those colours.
+        """
+        import torch
+
         values, concepts = self.concepts_near(vectors)
-        chances = ((values - values.max()) / TEMPERATURE).exp().double().numpy()
-        concept = int(rng.choice(concepts.numpy(), p=chances / chances.sum()))
-        return int(rng.choice((self.concept_of == concept).nonzero()[:, 0].numpy()))
+        chances = ((values - values.max()) / TEMPERATURE).exp()
+        members = torch.isin(self.concept_of, concepts).nonzero()[:, 0]
+        near = self.concept_of[members, None] == concepts  # (m, NEAREST)
+        weight = (near * chances / near.sum(0).clamp(min=1)).sum(1) * self._fitness(members, style, colours)
+        return int(rng.choice(members.numpy(), p=(weight.double() / weight.double().sum()).numpy()))
+
+    def _fitness(self, members: Tensor, style: str | None, colours: Sequence[str]) -> Tensor:
+        """How welcome pictures (m,) are, by style and colour: factors (m,)."""
+        import torch
+
+        names = tuple(STYLES)
+        styles = torch.tensor([UNASKED[name] if style is None else (1.0 if name == style else 0.1) for name in names])
+        factor = styles[self.style_of[members]]
+        for colour in colours:
+            factor = factor * torch.where(self.colours_of[members, COLOURS.index(colour)], 1.0, 0.15)
+        return factor
 
 
 def as_channels(pictures: list[Tensor | None], mean: Tensor, std: Tensor) -> Tensor:

@@ -34,6 +34,17 @@ _COLOUR = re.compile(
     r"(red|orange|yellow|green|teal|blue|purple|pink|brown|black|white|gr[ae]y|golden|silver)\b",
     re.IGNORECASE,
 )
+# What people write for the styles of the pictograms, and how these are called in the memory.
+STYLES = {
+    "3D": r"\b3d\b",
+    "flat": r"\bflat\b",
+    "cartoon": r"\b(cartoon|emoji)\b",
+    "high contrast": r"\b(high contrast|black and white|line art|outline|silhouette)\b",
+    "clip art": r"\b(clip ?art|drawing|illustration)\b",
+}
+COLOURS = (
+    "red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "gray",
+)  # fmt: skip
 _ARTICLE = re.compile(r"^((an?|the)(\s+|$))+", re.IGNORECASE)
 
 
@@ -53,6 +64,17 @@ def lookups(prompt: str) -> tuple[str, str]:
     """
     thing = _tidy(_STYLE.sub(" ", _BACKGROUND.sub(" ", prompt))) or _tidy(prompt) or prompt
     return thing, _tidy(_COLOUR.sub(" ", thing)) or thing
+
+
+def wanted_style(prompt: str) -> str | None:
+    """The style that a prompt names, by its name in STYLES; None when it names none."""
+    return next((name for name, words in STYLES.items() if re.search(words, prompt, re.IGNORECASE)), None)
+
+
+def wanted_colours(thing: str) -> tuple[str, ...]:
+    """The colour words in the description of a thing, background left out."""
+    words = re.findall(r"[a-z]+", _BACKGROUND.sub(" ", thing).lower().replace("grey", "gray"))
+    return tuple(colour for colour in COLOURS if colour in words)
 
 
 def _tidy(text: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.families.pictograms_memory import Memory, as_channels, rng_of
-from models.families.pictograms_query import lookups, split_pair
+from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style
 
 
 @pytest.fixture
@@ -23,6 +23,8 @@ def memory() -> Memory:
         codebook=torch.arange(6.0)[:, None].repeat(1, 4),
         names=("apple", "cup", "car"),
         trained=4,
+        style_of=torch.tensor([0, 3, 0, 3, 0, 3]),  # one in 3D, one in high contrast
+        colours_of=torch.eye(12, dtype=torch.bool)[torch.tensor([0, 9, 5, 9, 0, 9])],
     )
 
 
@@ -69,11 +71,29 @@ def test_a_prompt_finds_its_own_concept(memory):
     assert draws == {2, 3}  # both pictures of the cup, nothing else
 
 
+def test_style_and_colour_are_preferred(memory):
+    apple = torch.eye(384)[0:1]
+
+    def drawn(**wanted):
+        return [memory.draw(apple, rng_of(seed), **wanted) for seed in range(60)]
+
+    assert drawn().count(0) > 50  # a line drawing is rarely meant
+    assert drawn(style="high contrast").count(1) > 45
+    assert drawn(style="high contrast", colours=("red",)).count(1) < drawn(style="high contrast").count(1)
+    assert drawn(colours=("black",)).count(1) > drawn().count(1)
+
+
+def test_styles_and_colours_are_read_from_the_words():
+    assert wanted_style("a smiling cat in 3D style") == "3D" and wanted_style("a cat") is None
+    assert wanted_style("a black and white icon of a key") == "high contrast"
+    assert wanted_colours("a dark grey cat on a red background") == ("gray",)
+
+
 def test_the_same_seed_draws_the_same(memory):
     vector = torch.full((1, 384), 384**-0.5)
     first = [memory.draw(vector, rng_of(5)) for _ in range(3)]
     assert first == [memory.draw(vector, rng_of(5)) for _ in range(3)]
-    assert len({memory.draw(vector, rng_of(seed)) for seed in range(40)}) == 6
+    assert len({memory.draw(vector, rng_of(seed)) for seed in range(40)}) >= 3
 
 
 def test_compositions_stand_where_the_words_say(memory):
