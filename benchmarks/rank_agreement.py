@@ -29,15 +29,16 @@ def measure(bench: Bench) -> list[Figure]:
     print("\npoints, fraction of the steps   cost   top score kept   (best first, those that keep 98 %)")
     for points, cost, kept in plans[:8]:
         print(f"{', '.join(f'{point:g}' for point in points):30}  {cost:.3f}  {kept:.4f}")
-    now = halving.plan(len(records[0][0]), steps)
+    looks = bench.services.catalog.get(bench.requests()[0].model).looks
+    now = halving.plan(len(records[0][0]), steps, looks)
     kept = mean([_top_kept(record, now) for record in records])
     details = {
         "agreement_by_step": agreement,
-        "points": list(halving.POINTS),
+        "points": list(looks),
         "top_score_kept": kept,
         "best_points": list(plans[0][0]) if plans else [],
     }
-    what = f"share of the work done by halving at {', '.join(map(str, halving.POINTS))}; keeps {100 * kept:.1f} %"
+    what = f"share of the work done by halving at {', '.join(map(str, looks))}; keeps {100 * kept:.1f} %"
     return [
         Figure("rank_agreement", what, cost_of(now, steps, len(records[0][0])), 1.0, "of the steps", details=details)
     ]

@@ -1,7 +1,8 @@
 """Best-of-N by successive halving: look at unfinished pictures and go on with the better half only.
 
-Pure functions; `text_to_image.run` does what they say. The points and shares are first guesses until a starter model
-is trained: `python -m benchmarks rank_agreement` measures how well the early order agrees with the final one.
+Pure functions; `text_to_image.run` does what they say. When to look is a fact of the model (`ModelSpec.looks`):
+`python -m benchmarks rank_agreement` measures how well the early order agrees with the final one. For the published
+models the points are guesses still.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-POINTS = (0.25, 0.5)  # fractions of the steps after which to look
+POINTS = (0.25, 0.5)  # fractions of the steps after which to look, where nothing else is said
 KEEP = 0.5  # of those still in, at each look
 FROM = 4  # candidates; who asks for fewer wants to see each of them
 AT_LEAST = 4  # of many so many get finished, of fewer than eight the better half

@@ -73,7 +73,8 @@ def run(request: TextToImageRequest, services: Services, device: str | None = No
         overflow = unread_note(model.overflow(request.prompt), "model")
         sampling = start(model, request)
         bracket = Bracket(sampling, request.candidates)
-        rounds = halving.plan(request.candidates, sampling.total) if request.fast_ranking else {}
+        looks = services.catalog.get(request.model).looks
+        rounds = halving.plan(request.candidates, sampling.total, looks) if request.fast_ranking else {}
         while not stopped and sampling.done < sampling.total:
             sampling.step()
             bracket.look()
