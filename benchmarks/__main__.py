@@ -23,6 +23,7 @@ NAMES = (
     "fast_ranking",
     "rank_agreement",
     "samplers",
+    "vqgan_clip",
 )  # a module each, `measure(bench)` in it
 RESULTS = Path(__file__).with_name("results.json")
 

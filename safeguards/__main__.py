@@ -1,4 +1,4 @@
-"""`python -m safeguards FILE...`: print the recipe of pictures, or say that there is none.
+"""`python -m safeguards FILE...`: print the recipe of pictures and films, or say that there is none.
 
 Exit status 0 when every file had one, 1 when one had none, 2 when one could not be read.
 """
@@ -18,8 +18,10 @@ from safeguards.wording import file_name, printable
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one JSON table a file, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m safeguards", description="Print the recipe inside pictures.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a PNG, JPEG or WebP picture")
+    parser = argparse.ArgumentParser(
+        prog="python -m safeguards", description="Print the recipe inside pictures and films."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a PNG, JPEG, WebP or GIF picture or an MP4 film")
     status = 0
     for path in parser.parse_args(argv).files:
         try:

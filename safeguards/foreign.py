@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from safeguards import comfyui, exif_text, png_chunks
+from safeguards import comfyui, exif_text, mp4_boxes, png_chunks
 from safeguards.infotext import parse_infotext
 
 MAX_TEXT = 1024 * 1024
@@ -49,14 +49,23 @@ class ForeignRecipe:
 
 
 def read_foreign(file: BinaryIO, head: bytes) -> ForeignRecipe | None:
-    """The recipe in an open PNG, JPEG or WebP file, of which `head` are the first bytes; None when there is none.
+    """The recipe in an open PNG, JPEG, WebP or MP4 file, of which `head` are the first bytes; None when there is none.
 
-    Raises png_chunks.DamagedPngError for a PNG whose texts are damaged or too large.
+    Raises DamagedFileError for a PNG or an MP4 whose texts are damaged or too large.
     """
     if head.startswith(png_chunks.SIGNATURE):
         found = png_chunks.texts(file, dict.fromkeys(_WANTED, MAX_TEXT))
         return understand({keyword: texts[0] for keyword, texts in found.items()})
+    if mp4_boxes.is_mp4(head):
+        return _from_comment("".join(mp4_boxes.comments(file, MAX_TEXT)[:1]))
     return understand(exif_text.texts(file, head))
+
+
+def _from_comment(text: str) -> ForeignRecipe | None:
+    """A film's comment: ComfyUI keeps its graph there; words of others are a prompt only when settings follow."""
+    if graph := _table(text).get("prompt"):
+        return _from_comfyui({"prompt": graph if isinstance(graph, str) else json.dumps(graph)})
+    return _from_infotext(text) if "Steps" in parse_infotext(text).settings else None
 
 
 def understand(texts: Mapping[str, str]) -> ForeignRecipe | None:

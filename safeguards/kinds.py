@@ -5,6 +5,9 @@ from __future__ import annotations
 ACCEPTED = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ALLOWED = "PNG, JPEG, WebP, GIF, BMP and TIFF pictures are allowed"
 
+VIDEOS = {"MP4": "mov", "WebM": "matroska", "AVI": "avi", "GIF": "gif"}  # and ffmpeg's reader for each
+VIDEOS_ALLOWED = "MP4, MOV, WebM, MKV, AVI and moving GIF are allowed"
+
 _STARTS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -68,3 +71,44 @@ def why_not(head: bytes) -> str:
     if text and not any(byte < 9 or 13 < byte < 32 for byte in head):
         return f"is a text, not a picture; {ALLOWED}."
     return f"is not a picture of a kind that is known here; {ALLOWED}."
+
+
+_VIDEO_STARTS = {
+    b"\x1a\x45\xdf\xa3": "WebM",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+}
+_QUICKTIME = (b"moov", b"mdat", b"wide", b"pnot")  # parts that films of before 2001 begin with
+# Starts of other films, and what they are called.
+_OTHER_VIDEOS = {
+    b"FLV": "a Flash film",
+    b"\x30\x26\xb2\x75": "a Windows Media film",
+    b"\0\0\1\xba": "an MPEG program stream",
+    b"\0\0\1\xb3": "an MPEG stream",
+    b"OggS": "an Ogg file",
+    b"\x47\x40": "an MPEG transport stream",
+    b"#EXTM3U": "a playlist, which only names films",
+}
+
+
+def video_kind_of(head: bytes) -> str | None:
+    """One of VIDEOS for a file that begins with `head` (256 bytes or more suffice), or None.
+
+    "MP4" stands for QuickTime films and "WebM" for Matroska, too: they differ in what may be inside, not in how it is
+    found.
+    """
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "AVI"
+    if head[4:8] in _QUICKTIME or (head[4:8] == b"ftyp" and "video" in why_not(head)):
+        return "MP4"
+    return next((kind for start, kind in _VIDEO_STARTS.items() if head.startswith(start)), None)
+
+
+def why_no_video(head: bytes) -> str:
+    """For a file that is none of VIDEOS: what it is and what to do, as the rest of a sentence begun with its name."""
+    for start, name in _OTHER_VIDEOS.items():
+        if head.startswith(start):
+            return f"is {name}; please convert it to MP4. {VIDEOS_ALLOWED}."
+    if picture := kind_of(head):
+        return f"is a {picture} picture, not a video; {VIDEOS_ALLOWED}."
+    return f"is not a video of a kind that is known here; {VIDEOS_ALLOWED}."

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
+from safeguards.wording import DamagedFileError
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 200_000
 TEXT_TYPES = (b"tEXt", b"zTXt", b"iTXt")
 
 
-class DamagedPngError(ValueError):
+class DamagedPngError(DamagedFileError):
     """The chunks are not those of a whole PNG. The message is the rest of a sentence that begins with the file."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # Only files with a name of ours are ever counted or deleted: people point --output at folders with things of their own.
-_OURS = re.compile(r"clip-atelier-\d{8}-\d{6}-(\d+-)?[0-9a-f]{8}(-[a-z]+)?\.(png|mp4|webp|gif|zip)")
+_OURS = re.compile(r"clip-atelier-\d{8}-\d{6}-(\d+-)?[0-9a-f]{8}(-[a-z]+)?\.(png|mp4|webp|gif|zip|safetensors)")
 _UNFINISHED = re.compile(r"\.clip-atelier-.+\.part")
 _UNFINISHED_AGE = 3600  # seconds; a file under way is written in far less
 _ROOM = 0.9  # of the quota is left filled, so that not every new file needs a look at all of them

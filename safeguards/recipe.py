@@ -1,4 +1,4 @@
-"""The recipe of a picture: everything that is needed to make it again, carried inside its PNG file.
+"""The recipe of a picture or a film: everything that is needed to make it again, carried inside its file.
 
 A recipe read back may have been forged, so a `Recipe` checks itself when made, whoever makes it. A sound recipe is
 still only a claim of the file's author: it fills controls, which check their values again, and is never run.
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import BadRequest
-from safeguards import png_chunks, provenance, strict_json
+from safeguards import carriers, provenance, strict_json
 from safeguards.foreign import ForeignRecipe, read_foreign
 from safeguards.infotext import write_infotext
-from safeguards.wording import refuse, shown
+from safeguards.wording import DamagedFileError, refuse, shown
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,7 +38,7 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one picture was made.
+    """How one picture or film was made.
 
     `task` is one of TASKS; `model` and `revision` say what made it (`revision` "" where there is none). `settings`
     holds every control by its name in the task's request ("prompt", "negative", "steps", "guidance", "scheduler",
@@ -165,31 +165,30 @@ def stamp_png(image: Image.Image, recipe: Recipe, path: str | Path) -> Path:
 
 
 def read(path: str | Path) -> Recipe | ForeignRecipe | None:
-    """The recipe inside a picture: ours, or the prompt and seed that another program left in it, or None.
+    """The recipe inside a picture or a film: ours, or the prompt and seed that another program left in it, or None.
 
-    Looks into PNG, JPEG and WebP files by their content; any other file gives None. Nothing is decoded, and no text
-    above its limit is read or unpacked. Raises BadRequest when the file cannot be read or its recipe is unsound.
+    Looks into PNG, JPEG, WebP, GIF and MP4 files by their content; any other file gives None. Nothing is decoded, and
+    no text above its limit is read or unpacked. Raises BadRequest when the file cannot be read or its recipe is
+    unsound.
     """
     if not Path(path).is_file():  # a pipe or a device would be waited for without end
         raise refuse(path, "cannot be read: it is missing or not a file. Choose it again.")
     try:
         with open(path, "rb") as file:
             head = file.read(12)
-            if head.startswith(png_chunks.SIGNATURE):
-                return _read_png(file, path)
-            return read_foreign(file, head)
-    except png_chunks.DamagedPngError as error:
+            ours = carriers.recipes(file, head, KEYWORD, MAX_BYTES)
+            return _believed(ours, path) if ours else read_foreign(file, head)
+    except DamagedFileError as error:
         raise refuse(path, f"{error}, so no recipe can be read from it.") from None
     except OSError:
         raise refuse(path, "cannot be read. Choose it again.") from None
 
 
-def _read_png(file: Any, path: str | Path) -> Recipe | ForeignRecipe | None:
+def _believed(ours: list[str], path: str | Path) -> Recipe:
     try:
-        ours = png_chunks.texts(file, {KEYWORD: MAX_BYTES}).get(KEYWORD, [])
         if len(ours) > 1:
             raise BadRequest("This recipe cannot be used: there are two of them.")
-        return Recipe.from_json(ours[0]) if ours else read_foreign(file, png_chunks.SIGNATURE)
+        return Recipe.from_json(ours[0])
     except BadRequest as error:
         reason = str(error).removeprefix("This recipe cannot be used: ")
         raise refuse(path, f"carries a recipe that cannot be used: {reason} Please set the controls by hand.") from None

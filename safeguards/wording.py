@@ -7,6 +7,10 @@ from pathlib import PurePath
 from common.errors import BadRequest
 
 
+class DamagedFileError(ValueError):
+    """A file is not whole or not sound. The message is the rest of a sentence that begins with the file's name."""
+
+
 def printable(text: str) -> str:
     """`text` with every character that a screen cannot show (controls, lone surrogates) written as an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

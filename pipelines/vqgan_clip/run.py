@@ -1,0 +1,189 @@
+"""VQGAN+CLIP: a run as a generator of steps, with previews, steering, population and checkpoints, and what it made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.errors import AtelierError, OutOfMemory
+from common.images import to_pil
+from pipelines.ranking import recipe_table, unread_note
+from pipelines.services import Services
+from pipelines.steps import Command, Result, Run, Step, Stop
+from pipelines.vqgan_clip import population
+from pipelines.vqgan_clip.cast import Cast
+from pipelines.vqgan_clip.judging import Judge
+from pipelines.vqgan_clip.keeper import Keeper
+from pipelines.vqgan_clip.opening import opened
+from pipelines.vqgan_clip.plain import to_plain
+from pipelines.vqgan_clip.population import Refill
+from pipelines.vqgan_clip.progress import Progress
+from pipelines.vqgan_clip.request import VqganClipRequest
+from pipelines.vqgan_clip.steering import Pause, Resume, Steer
+from safeguards.recipe import Recipe
+from safeguards.release import release, safety_note
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from pipelines.vqgan_clip.optimisation import Moment, Optimisation
+
+TASK = "vqgan_clip"
+LONGEST_PAUSE = 600  # seconds, for the device serves others too
+NAP = 0.1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One canvas: `index` in the batch, `seed`, its PNG `path` (None when withheld), and the judge's `score`."""
+
+    index: int
+    seed: int
+    path: Path | None
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VqganClipResult(Result):
+    """Pictures, best first, by the ranker `judge`, which `fair` says was not optimised itself.
+
+    `steps` are those done; `checkpoints` the files by step; `log` the changes made on the way; `refills` the canvases
+    replaced; `curves` (see `Progress`) with their steps `at`; `notes` sentences.
+    """
+
+    pictures: tuple[Picture, ...]
+    judge: str = ""
+    fair: bool = False
+    steps: int = 0
+    checkpoints: dict[int, Path] = field(default_factory=dict)
+    log: tuple[dict[str, Any], ...] = ()
+    refills: tuple[Refill, ...] = ()
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    at: list[int] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+def run(
+    request: VqganClipRequest,
+    services: Services,
+    device: str | None = None,
+    watch: Callable[[Moment], None] | None = None,
+) -> Run:
+    """Optimise; yields a `Step` after each step and the `VqganClipResult` at the end.
+
+    Takes `Stop`, `Steer`, `Pause` and `Resume`. `watch` is called with what each step saw. On `Stop` the pictures are
+    finished as they are and a checkpoint is left. Raises what `opened` raises, Blocked when the safety model objects to
+    every picture, and AtelierError when the losses are no numbers any more.
+
+    `Step.data`: "losses" (by label the latest value of each canvas), "curves" and "at" (see `Progress`), "rate",
+    "cuts", "prompts", "seeds", "seconds_per_step", "left" (s), "changes" (how many were made),
+    "planned_mb" (memory beside the models), "paused" when it is.
+    """
+    began, stopped = time.monotonic(), False
+    request = request.resolve(services.catalog)
+    with opened(request, services, device) as canvases:
+        session = _Session(request, services, device, canvases)
+        while not stopped and canvases.step_number < request.steps:
+            step_began = time.monotonic()
+            moment = canvases.step()
+            if watch is not None:
+                watch(moment)
+            session.after(canvases)
+            step = session.progress.step(canvases, moment, time.monotonic() - step_began, session.hint)
+            stopped = yield from session.heard((yield step), canvases)
+        session.keeper.keep(canvases)
+        pictures = to_pil(canvases.picture())
+    made = session.finish(canvases, pictures)
+    yield VqganClipResult(seconds=time.monotonic() - began, stopped=stopped, **made)
+
+
+class _Session:
+    """What stands around one run: who watches it, what was said to it, what it leaves."""
+
+    def __init__(
+        self, request: VqganClipRequest, services: Services, device: str | None, canvases: Optimisation
+    ) -> None:
+        self._request, self._services, self._device = request, services, device
+        self._folder = services.settings.output / TASK
+        self.progress = Progress(request.steps)
+        self.keeper = Keeper(request.steps, services, self._folder)
+        self._judge = Judge(canvases.request, canvases.pictures, services, device)
+        self._rounds = population.rounds(request.runs, request.steps, request.refill)
+        self._refills: list[Refill] = []
+        self._notes = [*canvases.pictures.notes, *_unread(canvases)]
+        if canvases.plan is not None:
+            self._notes.append(canvases.plan.sentence(max(request.cuts or 0, request.cuts_end or 0)))
+        self.hint = ""  # to show beside the next steps
+
+    def after(self, canvases: Optimisation) -> None:
+        """Look after each step whether canvases are to be dropped, and whether to leave a checkpoint."""
+        if canvases.step_number in self._rounds:
+            try:
+                scores = self._judge.scores(to_pil(canvases.picture()))
+                self._refills += population.renew(canvases, scores)
+                self.hint = f"{len(self._refills)} weaker canvases made room for branches"
+            except OutOfMemory:  # of the judge beside the models; at the end there is room for it alone
+                self._rounds = frozenset()
+        self.keeper.watch(canvases)
+
+    def heard(self, command: Command | None, canvases: Optimisation) -> Generator[Step, Command | None, bool]:
+        """Do what was said; while paused, wait and listen on. Returns whether to stop."""
+        paused, until = False, time.monotonic() + LONGEST_PAUSE
+        while True:
+            if isinstance(command, Stop):
+                return canvases.step_number < self._request.steps
+            if isinstance(command, Steer):
+                self._steer(command, canvases)
+            paused = isinstance(command, Pause) or (paused and not isinstance(command, Resume))
+            if not paused:
+                return False
+            if time.monotonic() > until:
+                self._notes.append(f"The run was paused for {LONGEST_PAUSE // 60} minutes and ended there.")
+                return True
+            time.sleep(NAP)
+            command = yield self.progress.paused(canvases)
+
+    def _steer(self, change: Steer, canvases: Optimisation) -> None:
+        try:
+            canvases.steer(change)
+            self._judge.tell(canvases.request)
+            self.hint = ""
+        except AtelierError as error:  # a change that does not fit is refused, the run goes on
+            self.hint = str(error)
+
+    def finish(self, canvases: Optimisation, images: Sequence[Image]) -> dict[str, Any]:
+        """Score and save the pictures; the fields of the result."""
+        request, services = self._request, self._services
+        scores = self._judge.scores(images)
+        done = {"steps": canvases.step_number, "log": tuple(canvases.log), "refills": tuple(self._refills)}
+        recipes = [self._recipe(canvases, {"canvas": k, "score": score}) for k, score in enumerate(scores)]
+        paths = release(images, recipes, self._folder, services.settings, services.pool, self._device)
+        made = [Picture(k, canvases.seeds[k], path, scores[k]) for k, path in enumerate(paths)]
+        notes = [*self._notes, self.keeper.note, self._judge.note(), safety_note(request.model, services.catalog)]
+        return {
+            **done,
+            "model": services.catalog.get(request.model).title,
+            "recipe": recipe_table(self._recipe(canvases, {})),
+            "pictures": tuple(sorted(made, key=lambda each: (-each.score, each.index))),
+            "judge": self._judge.name,
+            "fair": self._judge.fair,
+            "checkpoints": self.keeper.kept,
+            "curves": self.progress.curves,
+            "at": self.progress.at,
+            "notes": tuple(note for note in notes if note),
+        }
+
+    def _recipe(self, canvases: Optimisation, scores: dict[str, Any]) -> Recipe:
+        request = replace(canvases.begun, log=tuple(canvases.log))
+        settings = {name: value for name, value in to_plain(request).items() if name != "seed"}
+        revision = self._services.catalog.get(request.model).revision or ""
+        return Recipe(TASK, request.model, revision, settings, request.seed, scores, parents=canvases.pictures.parents)
+
+
+def _unread(canvases: Optimisation) -> list[str]:
+    """A sentence for each text of which a CLIP does not read the end."""
+    texts = Cast(canvases.request).texts()
+    return [unread_note(tower.ranker.overflow(text), "CLIP") for tower in canvases.eye.towers for text in texts]
