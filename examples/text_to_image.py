@@ -8,7 +8,7 @@ from pipelines.steps import Step
 from pipelines.text_to_image import TextToImageRequest, run
 
 services = build_services(Settings())
-request = TextToImageRequest(prompt=sys.argv[1] if len(sys.argv) > 1 else "a smiling cat in 3D style", candidates=4)
+request = TextToImageRequest(prompt=sys.argv[1] if len(sys.argv) > 1 else "a smiling cat in 3D style", candidates=8)
 
 for event in run(request, services):
     if isinstance(event, Step):
