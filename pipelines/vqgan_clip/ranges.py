@@ -24,13 +24,14 @@ RANGES: dict[str, tuple[str, float, float]] = {  # setting: its name for people,
 
 # By pack, "" for all others. The starter pack's suit two cores and small models, the others are those of the field.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "starter": {"cuts": 8, "rate": 0.15, "coarse": 2.0, "start": "flat", "preset": "single"},
-    "": {"cuts": 32, "rate": 0.1, "coarse": 0.0, "start": "noise", "preset": "classic"},
+    "starter": {"cuts": 8, "rate": 0.15, "coarse": 1.0, "start": "spot", "start_weight": 0.05, "preset": "single"},
+    "": {"cuts": 32, "rate": 0.1, "coarse": 0.0, "start": "noise", "start_weight": 0.0, "preset": "classic"},
 }
 
 
 def defaults(spec: ModelSpec) -> dict[str, Any]:
-    """What "" and None stand for with this VQGAN: `cuts`, `rate`, `coarse`, `start`, `preset`."""
+    """What "" and None stand for with this VQGAN: `cuts`, `rate`, `coarse`, `start`, `start_weight`,
+    `preset`."""
     return dict(_DEFAULTS.get(spec.pack, _DEFAULTS[""]))
 
 

@@ -60,9 +60,10 @@ class VqganClipRequest:
     that is not optimised and gives the final score ("" the first there is, "none" nobody). `freeze` is a mask: where it
     is white the start stays.
 
-    `start`: "noise" (random codes), "perlin", "gradient", "flat" (one colour), "image" (`start_image`, scaled and
-    cropped to fit) or "checkpoint" (the file `checkpoint`, up to `steps` in all). `start_weight` pulls z to the start
-    by half that times the mean square of the difference, and loses the share `start_decay` of itself until the end.
+    `start`: "noise" (random codes), "perlin", "gradient", "flat" (one colour), "spot" (one colour before another),
+    "image" (`start_image`, scaled and cropped to fit) or "checkpoint" (the file `checkpoint`, up to `steps` in all).
+    `start_weight` pulls z to the start by half that times the mean square of the difference, and loses the share
+    `start_decay` of itself until the end.
 
     Sizes are in pixels. Canvas k of `runs` has the seed `seed` + k; with `refill` the weaker canvases make room on the
     way for branches of the better. `rate` is the optimiser's learning rate, in units of the codebook; `coarse` the
@@ -84,11 +85,11 @@ class VqganClipRequest:
     start: str = ""
     start_image: Source | None = None
     checkpoint: str | Path | None = None
-    start_weight: float = 0.0
+    start_weight: float | None = None
     start_decay: float = 0.0
     width: int | None = None
     height: int | None = None
-    steps: int = 150
+    steps: int = 120
     seed: int | None = None
     runs: int = 1
     refill: bool = True
@@ -117,7 +118,7 @@ class VqganClipRequest:
         usual = ranges.defaults(spec)
         _check_pulls(self)
         clips, judge = _judges(self, catalog)
-        open_ = {name: usual[name] for name in ("rate", "coarse") if getattr(self, name) is None}
+        open_ = {name: usual[name] for name in ("rate", "coarse", "start_weight") if getattr(self, name) is None}
         filled = replace(self, **open_)
         numbers = {name: ranges.number(name, getattr(filled, name)) for name in ranges.RANGES}
         seed = secrets.randbelow(2**32) if self.seed is None else limits.whole("seed", self.seed, 0, MAX_SEED)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from colorsys import hsv_to_rgb
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-STARTS = ("noise", "perlin", "gradient", "flat", "image", "checkpoint")
+STARTS = ("noise", "perlin", "gradient", "flat", "spot", "image", "checkpoint")
 OCTAVES = 5
+LIGHT, STRONG = (0.15, 0.95), (0.6, 0.7)  # saturation and value
+RADIUS = 0.3  # of the spot, as a share of the canvas's short side
 
 
 def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:
@@ -32,7 +35,7 @@ def first_latent(vqgan: Any, start: str, size: tuple[int, int], seed: int, pictu
         assert picture is not None
         pixels = picture
     else:
-        pixels = {"perlin": perlin, "gradient": gradient, "flat": flat}[start](height, width, random)
+        pixels = {"perlin": perlin, "gradient": gradient, "flat": flat, "spot": spot}[start](height, width, random)
     return vqgan.encode(pixels.to(vqgan.device)).float()
 
 
@@ -65,6 +68,21 @@ def flat(height: int, width: int, random: torch.Generator) -> Tensor:
     import torch
 
     return torch.rand(1, 3, 1, 1, generator=random).expand(1, 3, height, width)
+
+
+def spot(height: int, width: int, random: torch.Generator) -> Tensor:
+    """A soft round spot of a random strong colour in the middle of a random light one, (1, 3, H, W) in [0, 1].
+
+    A canvas with a figure and a ground invites one subject where an even one invites a pattern of many.
+    """
+    import torch
+
+    hues = torch.rand(2, generator=random).tolist()
+    ground, figure = (torch.tensor(hsv_to_rgb(hue, *rest)) for hue, rest in zip(hues, (LIGHT, STRONG), strict=True))
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    distance = ((x - width / 2).square() + (y - height / 2).square()).sqrt() / min(height, width)
+    inside = torch.sigmoid((RADIUS - distance) * 50)[None, None]
+    return torch.lerp(ground.view(1, 3, 1, 1), figure.view(1, 3, 1, 1), inside)
 
 
 def _gradient_noise(height: int, width: int, cells: int, random: torch.Generator) -> Tensor:

@@ -123,7 +123,9 @@ def services(settings: Any, clip_folder: Path, vqgan: Any) -> Services:
     return Services(settings, catalog, pool, ClipScorer(pool))
 
 
-ASKED = VqganClipRequest("a red car", cuts=4, steps=3, seed=7, coarse=0, start="noise", rate=0.2, preset="classic")
+ASKED = VqganClipRequest(
+    "a red car", cuts=4, steps=3, seed=7, coarse=0, start="noise", rate=0.2, preset="classic", start_weight=0.0
+)
 
 
 @pytest.fixture

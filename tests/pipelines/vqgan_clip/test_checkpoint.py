@@ -85,7 +85,7 @@ def test_a_branch_can_be_made_again_from_the_root(services, tmp_path):
     assert not torch.equal(z, straight)
     assert log == [{"step": 2, "prompts": "a dog:2", "noise": 0.0}] and begun.prompts == "a cat"
     root = replace(begun, log=tuple(log))
-    assert root.checkpoint is None and root.start == "flat"
+    assert root.checkpoint is None and root.start == "spot"
     assert torch.equal(moved(root, services, 6)[0], z)
 
 

@@ -21,7 +21,7 @@ def test_defaults_are_filled_in_once(services):
     request = VqganClipRequest("a red heart").resolve(services.catalog)
     assert (request.model, request.clips, request.judge) == ("tiny", ("vit",), "cnn")
     assert (request.width, request.height, request.cuts, request.cuts_end) == (32, 32, 8, 8)
-    assert request.start == "flat" and request.rate and request.seed is not None and request.preset == "single"
+    assert request.start == "spot" and request.rate and request.seed is not None and request.preset == "single"
     assert request.resolve(services.catalog) == request
     assert VqganClipRequest("a").resolve(services.catalog).seed != request.seed
 
@@ -44,7 +44,7 @@ def test_defaults_are_filled_in_once(services):
         ({"clips": ("vit", "vit")}, "allowed are 1 to 4 different ones"),
         ({"judge": "vit"}, "is optimised itself"),
         ({"judge": "nobody"}, "There is no model 'nobody'"),
-        ({"start": "sand"}, 'The start is "sand"; allowed are noise, perlin, gradient, flat, image, checkpoint'),
+        ({"start": "sand"}, 'The start is "sand"; allowed are noise, perlin, gradient, flat, spot, image, checkpoint'),
         ({"start": "image"}, "no picture is given"),
         ({"start": "checkpoint"}, "no checkpoint is given"),
         ({"start_weight": -1}, "start weight is -1"),
