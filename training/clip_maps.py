@@ -4,8 +4,8 @@ The lower two thirds of EfficientNet-lite0 know edges and textures well enough a
 picture, their output is all that the upper layers need, which then learn some twenty times faster than the whole tower.
 
 ``maps.npy``: float16 (M, 112, 8, 8), memory-mapped; ``texts.npy``: float16 (M, 384), MiniLM means of the captions;
-``negatives.npy``: the same for a caption that is wrong in one word (another colour, the other side), zeros where there
-is none; ``captions.jsonl``: the captions themselves.
+``negatives.npy``: the same for a caption that is almost true (``training.hard_captions``), zeros where there is none;
+``captions.jsonl``: the captions themselves.
 """
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ from tqdm import tqdm
 
 from models.families.efficientnet import MEAN, STD, imagenet_state
 from models.families.sentence import SentenceEncoder
-from training.compose import Sample, pair, render, single
-from training.data.colours import COLOURS
+from training.compose import Sample, group, pair, render, single
+from training.hard_captions import wrong_caption
 from training.pictures import Pictograms, augment
 
 SPLIT = 5  # blocks below it are frozen: stride 16, so 8 x 8 cells at 128 pixels
 SHAPE = (112, 8, 8)
 BATCH = 32
-_OPPOSITE = {"to the left of": "to the right of", "to the right of": "to the left of", "above": "below",
-             "below": "above"}  # fmt: skip
 
 
 def lower(trunk: nn.Module, pixels: Tensor) -> Tensor:
@@ -49,20 +47,6 @@ def upper(trunk: nn.Module, maps: Tensor) -> Tensor:
     return trunk.forward_head(trunk.bn2(trunk.conv_head(x)))
 
 
-def wrong_caption(sample: Sample, rng: np.random.Generator) -> str:
-    """The caption with one word made untrue: the side, or a colour; "" where nothing can be swapped safely."""
-    if sample.relation in _OPPOSITE:
-        return sample.caption.replace(sample.relation, _OPPOSITE[sample.relation], 1)
-    words = sample.caption.split()
-    places = [k for k, word in enumerate(words) if word in COLOURS]
-    if not places:
-        return ""
-    place = int(rng.choice(places))
-    others = [colour for colour in COLOURS if colour not in words]
-    words[place] = str(rng.choice(others))
-    return " ".join(words)
-
-
 def means(sentence: SentenceEncoder, texts: list[str]) -> np.ndarray:
     """Mean token states (N, 384) float16, what the text projection reads; zeros for ""."""
     states, mask = sentence.token_states(texts, length=77)
@@ -70,10 +54,11 @@ def means(sentence: SentenceEncoder, texts: list[str]) -> np.ndarray:
     return np.where([[bool(text)] for text in texts], pooled.cpu().numpy(), 0).astype(np.float16)
 
 
-def draw(data: Pictograms, variants: int, pairs: int, rng: np.random.Generator) -> list[Sample]:
-    """``variants`` captioned versions of every training pictogram, and ``pairs`` compositions of two, shuffled."""
+def draw(data: Pictograms, variants: int, pairs: int, groups: int, rng: np.random.Generator) -> list[Sample]:
+    """``variants`` captioned versions of every training pictogram, ``pairs`` of two and ``groups`` of one, shuffled."""
     samples = [single(data, int(row), rng) for row in data.rows for _ in range(variants)]
     samples += [pair(data, int(a), int(b), rng) for a, b in rng.choice(data.rows, (pairs, 2))]
+    samples += [group(data, int(row), rng) for row in rng.choice(data.rows, groups)]
     return [samples[k] for k in rng.permutation(len(samples))]
 
 
@@ -108,6 +93,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/clip_maps"))
     parser.add_argument("--variants", type=int, default=4, help="captioned versions of every pictogram")
     parser.add_argument("--pairs", type=int, default=6000, help="compositions of two pictograms")
+    parser.add_argument("--groups", type=int, default=4000, help="several copies of one pictogram, counted")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -115,7 +101,7 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(args.seed)
-    write(args.out, draw(Pictograms(args.data), args.variants, args.pairs, rng), rng)
+    write(args.out, draw(Pictograms(args.data), args.variants, args.pairs, args.groups, rng), rng)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from training.data.captions import background_choices, can_recolour, caption, compose_caption, noun_phrase, recolour
 from training.data.colours import COLOURS
+from training.data.counting import NUMBERS, count_caption, countable
 from training.pictures import Pictograms, on_background
 
 RELATIONS = {  # the words, and where the first of the two stands: (down, right) from the middle, in canvas sizes
@@ -35,6 +36,7 @@ class Sample:
     background: np.ndarray
     rows: tuple[int, ...]
     relation: str = ""
+    count: int = 0
 
 
 def tint(record: dict, rgba: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str | None]:
@@ -74,12 +76,39 @@ def pair(data: Pictograms, first: int, second: int, rng: np.random.Generator) ->
     return Sample(text, canvas, np.asarray(rgb, dtype=np.float32) / 255, (first, second), relation)
 
 
+def group(data: Pictograms, row: int, rng: np.random.Generator) -> Sample:
+    """Two to six copies of one pictogram, counted in the caption; a single one where the thing cannot be counted."""
+    record = data.records[row]
+    if not countable(record):
+        return single(data, row, rng)
+    rgba, colour = tint(record, np.asarray(data.rgba[row]), rng)
+    number = int(rng.choice(list(NUMBERS)))
+    background, rgb = None, (255, 255, 255)
+    if rng.random() < 0.3:
+        choices = background_choices(record, colour)
+        background, rgb = choices[rng.integers(len(choices))]
+    text = count_caption(record, number, rng, colour, background)
+    return Sample(text, place_group(rgba, number, rng), np.asarray(rgb, dtype=np.float32) / 255, (row,), count=number)
+
+
+def place_group(rgba: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
+    """``number`` copies in cells drawn at random: of 2 x 2 up to four, of 3 x 3 above."""
+    cells = 2 if number <= 4 else 3
+    side = rgba.shape[0] // cells
+    copy = shrink(rgba, side)
+    canvas = np.zeros_like(rgba)
+    for cell in rng.choice(cells * cells, number, replace=False):
+        y, x = divmod(int(cell), cells)
+        canvas[y * side : (y + 1) * side, x * side : (x + 1) * side] = copy
+    return canvas
+
+
 def place_pair(first: np.ndarray, second: np.ndarray, relation: str) -> np.ndarray:
     """Two RGBA pictures at half size on one canvas; ``relation`` says where the first stands."""
     size = first.shape[0]
     half, (down, right) = size // 2, RELATIONS[relation]
     canvas = np.zeros_like(first)
-    shrunk = [shrink(picture) for picture in (first, second)]
+    shrunk = [shrink(picture, half) for picture in (first, second)]
     top, left = (size - half) // 2, (size - half) // 2
     for picture, sign in zip(shrunk, (1, -1), strict=True):
         y, x = top + int(sign * down * size), left + int(sign * right * size)
@@ -87,11 +116,11 @@ def place_pair(first: np.ndarray, second: np.ndarray, relation: str) -> np.ndarr
     return canvas
 
 
-def shrink(rgba: np.ndarray) -> np.ndarray:
-    """Half the size, averaging with premultiplied alpha so that transparent pixels add no colour."""
+def shrink(rgba: np.ndarray, side: int) -> np.ndarray:
+    """``side`` pixels a side, averaging with premultiplied alpha so that transparent pixels add no colour."""
     pixels = torch.from_numpy(rgba.astype(np.float32)).permute(2, 0, 1)[None] / 255
     alpha = pixels[:, 3:]
-    small, small_alpha = F.avg_pool2d(pixels[:, :3] * alpha, 2), F.avg_pool2d(alpha, 2)
+    small, small_alpha = (F.interpolate(part, (side, side), mode="area") for part in (pixels[:, :3] * alpha, alpha))
     result = torch.cat([small / small_alpha.clamp(min=1e-4), small_alpha], 1)
     return (result[0].permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy()
 

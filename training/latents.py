@@ -64,7 +64,7 @@ def encode_memory(vqgan: VQModel, data: Pictograms) -> dict[str, Tensor]:
     white = torch.ones(BATCH, 3)
     for start in tqdm(range(0, len(data.rgba), BATCH), desc="memory", unit="batch"):
         rgba = np.asarray(data.rgba[start : start + BATCH])
-        small = np.stack([shrink(picture) for picture in rgba])
+        small = np.stack([shrink(picture, picture.shape[0] // 2) for picture in rgba])
         full.append(codes(vqgan, on_background(torch.from_numpy(rgba.copy()), white[: len(rgba)])))
         half.append(codes(vqgan, on_background(torch.from_numpy(small), white[: len(rgba)])))
     return {"full": torch.cat(full), "half": torch.cat(half)}

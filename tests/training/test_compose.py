@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.compose import RELATIONS, pair, place_pair, render, shrink, single
+from training.compose import RELATIONS, group, pair, place_group, place_pair, render, shrink, single
+from training.data.counting import NUMBERS
 from training.pictures import Pictograms, random_crops
 
 
@@ -35,7 +36,7 @@ def test_the_first_stands_where_the_relation_says(relation, red_at, blue_at):
 def test_shrinking_mixes_no_colour_from_transparent_pixels():
     rgba = solid((255, 0, 0))
     rgba[:, 1::2] = 0  # transparent black columns
-    small = shrink(rgba)
+    small = shrink(rgba, rgba.shape[0] // 2)
     assert small.shape == (64, 64, 4)
     assert tuple(small[10, 10]) == (255, 0, 0, 128)
 
@@ -61,3 +62,23 @@ def test_crops_have_the_size_asked_for(pictograms):
     crops = random_crops(Pictograms(pictograms), 5, 64, np.random.default_rng(0))
     assert crops.shape == (5, 3, 64, 64)
     assert crops.min() >= 0 and crops.max() <= 1
+
+
+@pytest.mark.parametrize("number", [2, 4, 5, 6])
+def test_a_group_has_as_many_copies_as_it_says(number):
+    dot = np.zeros((96, 96, 4), dtype=np.uint8)
+    dot[30:66, 30:66] = (255, 0, 0, 255)
+    canvas = place_group(dot, number, np.random.default_rng(number))
+    inside = canvas[..., 3] > 127
+    starts = inside & ~np.roll(inside, 1, 0) & ~np.roll(inside, 1, 1)
+    assert starts.sum() == number and canvas[inside][:, 0].min() > 200
+
+
+def test_groups_are_counted_in_their_captions(pictograms):
+    data, rng = Pictograms(pictograms), np.random.default_rng(2)
+    samples = [group(data, int(row), rng) for row in np.resize(data.rows, 40)]
+    counted = [sample for sample in samples if sample.count]
+    assert len(counted) > 20
+    for sample in counted:
+        assert f"{NUMBERS[sample.count]} " in sample.caption
+    assert render(samples[:3]).shape == (3, 3, 128, 128)
