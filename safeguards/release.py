@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from models.pool import ModelPool
     from models.spec import ModelSpec
 
-UNCHECKED = "These pictures were not looked at by a safety model, because none is installed."
+UNCHECKED = (
+    "These pictures were not looked at by a safety model, because none is installed. "
+    "Get one with: python -m models.fetch sd-safety-checker"
+)
 
 
 def release(

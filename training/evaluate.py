@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.compose import render, single
+from training import clip_scores
 from training.pictures import Pictograms, on_background
 
 BATCH = 32
@@ -39,19 +39,13 @@ def vqgan(data: Pictograms, weights: Path) -> dict[str, float]:
     return {"pictures": len(data), "psnr_db": float(torch.cat(psnr).mean()), "codes_used": float(used.float().mean())}
 
 
-def clip(data: Pictograms, weights: Path, pool_size: int = 1000) -> dict[str, float]:
-    """Text-to-image retrieval among unseen captioned pictograms: share of captions whose picture comes first."""
+def clip(data: Pictograms, weights: Path, name: str = "pictograms-clip") -> dict[str, float]:
+    """Retrieval among unseen pictograms, and almost true captions told from true ones (``training.clip_scores``)."""
     from models.families.pictograms_clip import read_folder
     from models.families.sentence import SentenceEncoder
 
-    model = read_folder(weights / "pictograms-clip", SentenceEncoder())
-    rng = np.random.default_rng(0)
-    rows = rng.permutation(data.rows)[:pool_size]
-    samples = [single(data, int(row), rng) for row in rows]
-    images = model.encode_images(render(samples))
-    texts = model.encode_texts([sample.caption for sample in samples])
-    rank = (texts @ images.T).argsort(1, descending=True).eq(torch.arange(len(rows))[:, None]).int().argmax(1)
-    return {"pictures": len(rows), "R@1": float((rank == 0).float().mean()), "R@10": float((rank < 10).float().mean())}
+    model = read_folder(weights / name, SentenceEncoder())
+    return {**clip_scores.retrieval(model, data), **clip_scores.hard_negatives(model, data)}
 
 
 SCORES = {"vqgan": vqgan, "clip": clip}
