@@ -37,6 +37,8 @@ class Sample:
     rows: tuple[int, ...]
     relation: str = ""
     count: int = 0
+    colours: tuple[str | None, ...] = ()  # the words that the things were tinted to
+    ground: str | None = None  # the word for a painted background
 
 
 def tint(record: dict, rgba: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str | None]:
@@ -56,7 +58,24 @@ def single(data: Pictograms, row: int, rng: np.random.Generator) -> Sample:
         choices = background_choices(record, colour)
         background, rgb = choices[rng.integers(len(choices))]
     text = caption(record, rng, color=colour, background=background)
-    return Sample(text, rgba, np.asarray(rgb, dtype=np.float32) / 255, (row,))
+    return Sample(text, rgba, _unit(rgb), (row,), colours=(colour,), ground=background)
+
+
+def recaption(data: Pictograms, sample: Sample, rng: np.random.Generator) -> str:
+    """Another true caption of the same picture."""
+    if sample.relation:
+        phrases = [
+            noun_phrase(data.records[row], colour) for row, colour in zip(sample.rows, sample.colours, strict=True)
+        ]
+        return compose_caption(*phrases, sample.relation, sample.ground)
+    record, colour = data.records[sample.rows[0]], sample.colours[0]
+    if sample.count:
+        return count_caption(record, sample.count, rng, colour, sample.ground)
+    return caption(record, rng, color=colour, background=sample.ground)
+
+
+def _unit(rgb: tuple[int, int, int]) -> np.ndarray:
+    return np.asarray(rgb, dtype=np.float32) / 255
 
 
 def pair(data: Pictograms, first: int, second: int, rng: np.random.Generator) -> Sample:
@@ -73,7 +92,8 @@ def pair(data: Pictograms, first: int, second: int, rng: np.random.Generator) ->
     phrases = [noun_phrase(record, colour) for record, (_, colour) in zip(records, tinted, strict=True)]
     canvas = place_pair(tinted[0][0], tinted[1][0], relation)
     text = compose_caption(*phrases, relation, background)
-    return Sample(text, canvas, np.asarray(rgb, dtype=np.float32) / 255, (first, second), relation)
+    colours = tuple(colour for _, colour in tinted)
+    return Sample(text, canvas, _unit(rgb), (first, second), relation, colours=colours, ground=background)
 
 
 def group(data: Pictograms, row: int, rng: np.random.Generator) -> Sample:
@@ -88,7 +108,8 @@ def group(data: Pictograms, row: int, rng: np.random.Generator) -> Sample:
         choices = background_choices(record, colour)
         background, rgb = choices[rng.integers(len(choices))]
     text = count_caption(record, number, rng, colour, background)
-    return Sample(text, place_group(rgba, number, rng), np.asarray(rgb, dtype=np.float32) / 255, (row,), count=number)
+    canvas = place_group(rgba, number, rng)
+    return Sample(text, canvas, _unit(rgb), (row,), count=number, colours=(colour,), ground=background)
 
 
 def place_group(rgba: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.compose import RELATIONS, group, pair, place_group, place_pair, render, shrink, single
+from training.compose import RELATIONS, group, pair, place_group, place_pair, recaption, render, shrink, single
 from training.data.counting import NUMBERS
 from training.pictures import Pictograms, random_crops
 
@@ -82,3 +82,14 @@ def test_groups_are_counted_in_their_captions(pictograms):
     for sample in counted:
         assert f"{NUMBERS[sample.count]} " in sample.caption
     assert render(samples[:3]).shape == (3, 3, 128, 128)
+
+
+def test_another_caption_is_about_the_same_picture(pictograms):
+    data, rng = Pictograms(pictograms), np.random.default_rng(4)
+    for make in (single, group, lambda data, row, rng: pair(data, row, row, rng)):
+        samples = [make(data, int(row), rng) for row in np.resize(data.rows, 20)]
+        texts = [recaption(data, sample, rng) for sample in samples]
+        for sample, text in zip(samples, texts, strict=True):
+            named = [*filter(None, sample.colours), sample.relation, sample.ground or "", NUMBERS.get(sample.count, "")]
+            assert all(word in text for word in named)
+        assert make is not single or texts != [sample.caption for sample in samples]
