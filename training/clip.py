@@ -2,13 +2,14 @@
 
 Contrastive training (Radford et al. 2021) of EfficientNet-lite0's upper layers against the frozen MiniLM sentence
 encoder, on the maps that ``training.clip_maps`` has cached. Two things keep real photographs understood although no
-photograph is used: the layers start from their ImageNet weights and move slowly, and the rows of the ImageNet
-classifier, blurred by noise, stand in for features of photographs under "a photo of a ..." captions.
+photograph is used: the ImageNet classifier must go on saying about pictograms what it said before, and features that
+it is sure about stand in for photographs under "a photo of a ..." captions.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,25 +63,34 @@ class Cache:
         return Batch(maps, texts, wrong, torch.from_numpy(self.captions[rows]).to(device))
 
 
-class Prototypes:
-    """The ImageNet classifier's rows as features of typical photographs, with their class names."""
+class Photographs:
+    """Stand-ins for photographs, of which there are none: features that the ImageNet classifier is sure about.
 
-    def __init__(self, sentence: SentenceEncoder) -> None:
+    A pictogram's pooled feature has the statistics of a real one; moved along a row of the classifier it becomes one of
+    that class, to be named by "a photo of a ..." among all thousand.
+    """
+
+    def __init__(self, sentence: SentenceEncoder, device: torch.device) -> None:
         from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 
-        rows = imagenet_state()["classifier.weight"]
-        # Measured pooled features of pictograms have norms of 18 (224 px) to 30 (128 px).
-        # A feature that the classifier calls class k lies along row k
-        self.features = F.normalize(rows - rows.mean(0), dim=1) * 20
+        state = imagenet_state()
+        self.rows, self.bias = state["classifier.weight"].to(device), state["classifier.bias"].to(device)
+        self.directions = F.normalize(self.rows - self.rows.mean(0), dim=1)
         captions = [f"a photo of a {name}" for name in IMAGENET_CLASSNAMES]
         parts = [means(sentence, captions[start : start + 100]) for start in range(0, len(captions), 100)]
-        self.texts = torch.from_numpy(np.concatenate(parts)).float()
+        self.texts = torch.from_numpy(np.concatenate(parts)).float().to(device)
 
-    def batch(self, n: int, rng: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
-        """n noisy prototypes (n, 1280) with the token means of their captions (n, 384)."""
-        picks = rng.choice(len(self.texts), n, replace=False)
-        features = self.features[picks] + 0.15 * torch.randn(n, self.features.shape[1])
-        return features.clamp(min=0).to(device), self.texts[picks].to(device)
+    def classify(self, features: Tensor) -> Tensor:
+        """Pooled features (N, 1280) to ImageNet logits (N, 1000)."""
+        return F.linear(features, self.rows, self.bias)
+
+    def batch(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled features of pictograms (n, 1280) to such of random classes, and the numbers of these (n,)."""
+        classes = torch.randint(len(self.texts), (len(features),), device=features.device)
+        kept = features * torch.empty(len(features), 1, device=features.device).uniform_(0.2, 1)
+        # Of a feature of norm 30: after a step of 5 the classifier is seldom sure of the class, after 12 always.
+        step = torch.empty(len(features), 1, device=features.device).uniform_(5, 12)
+        return (kept + step * self.directions[classes]).clamp(min=0), classes
 
 
 def contrastive(images: Tensor, texts: Tensor, wrong: Tensor, scale: Tensor, captions: Tensor) -> Tensor:
@@ -98,17 +108,27 @@ def contrastive(images: Tensor, texts: Tensor, wrong: Tensor, scale: Tensor, cap
     return (by_image + F.cross_entropy(logits.T, target)) / 2
 
 
-def loss_of(model: nn.Module, batch: Batch, prototypes: tuple[Tensor, Tensor]) -> Tensor:
-    """The contrastive loss of one batch of pictograms and some prototypes of photographs."""
-    features, class_texts = prototypes
-    pooled = torch.cat([upper(model.visual.trunk, batch.maps), features])
-    images = F.normalize(model.visual.head(pooled).float(), dim=-1)
-    texts = F.normalize(model.text.proj(torch.cat([batch.texts, class_texts])).float(), dim=-1)
+def losses_of(
+    model: nn.Module, before: nn.Module, batch: Batch, photographs: Photographs
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What a step minimises: the loss on pictograms, that on stand-ins for photographs, and what was forgotten.
+
+    ``before`` are the upper layers as they came. Forgotten is the divergence between what the ImageNet classifier says
+    about a quarter of the pictograms through them and through the layers as they are now (Li and Hoiem 2016, LwF).
+    """
+    pooled = upper(model.visual.trunk, batch.maps)
+    with torch.no_grad():
+        original = upper(before, batch.maps[: max(len(batch.maps) // 4, 1)])
+        features, classes = photographs.batch(original.repeat(2, 1))
+    images = F.normalize(model.visual.head(torch.cat([pooled, features])).float(), dim=-1)
+    texts = F.normalize(model.text.proj(torch.cat([batch.texts, photographs.texts])).float(), dim=-1)
     has_wrong = batch.wrong.abs().sum(1, keepdim=True) > 0
     wrong = F.normalize(model.text.proj(batch.wrong).float(), dim=-1) * has_wrong
-    wrong = torch.cat([wrong, torch.zeros_like(texts[len(wrong) :])])
-    numbers = torch.cat([batch.captions, -1 - torch.arange(len(features), device=features.device)])
-    return contrastive(images, texts, wrong, model.logit_scale, numbers)
+    count, scale = len(batch.maps), model.logit_scale
+    pictograms = contrastive(images[:count], texts[:count], wrong, scale, batch.captions)
+    naming = F.cross_entropy(scale.exp().clamp(max=100) * images[count:] @ texts[count:].T, classes)
+    now, then = (photographs.classify(each).log_softmax(1) for each in (pooled[: len(original)], original))
+    return pictograms, naming, F.kl_div(now, then, reduction="batchmean", log_target=True)
 
 
 def train(args: argparse.Namespace) -> nn.Module:
@@ -117,8 +137,9 @@ def train(args: argparse.Namespace) -> nn.Module:
     device, run, cache = accelerator.device, TrainingRun(args.run, args.minutes), Cache(args.maps)
     torch.manual_seed(args.seed)
     sentence = SentenceEncoder(str(device))
-    prototypes, model = Prototypes(sentence), build(ARCHITECTURE, sentence).to(device)
+    photographs, model = Photographs(sentence, device), build(ARCHITECTURE, sentence).to(device)
     model.visual.trunk.load_state_dict(imagenet_state(), strict=False)
+    before = copy.deepcopy(model.visual.trunk).eval()
     if run.begins_with(args.export):
         model.load_state_dict(read_folder(args.export, sentence).model.state_dict())
     trunk = model.visual.trunk
@@ -137,12 +158,14 @@ def train(args: argparse.Namespace) -> nn.Module:
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * cosine_rate(step, 100, args.total_steps)
         with accelerator.autocast():
-            loss = loss_of(model, cache.batch(args.batch, rng, device), prototypes.batch(args.batch // 8, rng, device))
+            parts = losses_of(model, before, cache.batch(args.batch, rng, device), photographs)
+            loss = parts[0] + args.naming * parts[1] + args.keeping * parts[2]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         ema.step([*heads, *tower])
-        run.log(loss=loss.detach(), scale=model.logit_scale.detach().exp())
+        told = dict(zip(("pictograms", "naming", "forgotten"), (part.detach() for part in parts), strict=True))
+        run.log(**told, scale=model.logit_scale.detach().exp())
     ema.copy_to([*heads, *tower])
     return model
 
@@ -182,6 +205,8 @@ def main() -> None:
     common_arguments(parser, "clip")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the projections")
     parser.add_argument("--tower-rate", type=float, default=2e-4, help="learning rate of the upper image layers")
+    parser.add_argument("--naming", type=float, default=0.5, help="weight of naming stand-ins for photographs")
+    parser.add_argument("--keeping", type=float, default=0.3, help="weight of not forgetting ImageNet")
     parser.add_argument("--maps", type=Path, default=Path("data/clip_maps"))
     parser.add_argument("--total-steps", type=int, default=3_000, help="length of the learning-rate schedule")
     parser.set_defaults(batch=256)

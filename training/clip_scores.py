@@ -20,7 +20,7 @@ def retrieval(model: Any, data: Pictograms, pool_size: int = 1000) -> dict[str, 
     images = model.encode_images(render(samples))
     texts = model.encode_texts([sample.caption for sample in samples])
     rank = (texts @ images.T).argsort(1, descending=True).eq(torch.arange(len(rows))[:, None]).int().argmax(1)
-    return {"pictures": len(rows), "R@1": float((rank == 0).float().mean()), "R@10": float((rank < 10).float().mean())}
+    return {"pictures": len(rows), "R@1": _share(rank == 0), "R@10": _share(rank < 10)}
 
 
 def hard_negatives(model: Any, data: Pictograms, each: int = 300) -> dict[str, float]:
@@ -47,4 +47,21 @@ def _against(model: Any, samples: list[Sample], kind: str, rng: np.random.Genera
     images = model.encode_images(render(samples))
     true = model.encode_texts([sample.caption for sample in samples])
     wrong = model.encode_texts([hard_caption(sample, kind, rng) for sample in samples])
-    return float(((images * true).sum(1) > (images * wrong).sum(1)).float().mean())
+    return _share((images * true).sum(1) > (images * wrong).sum(1))
+
+
+def things(model: Any, pixels: torch.Tensor, names: list[str]) -> dict[str, float]:
+    """Photographs named among the 1,000 ImageNet classes by "a photo of a ...": top-1 and top-5 accuracy.
+
+    ``pixels`` (N, 3, H, W) float32 [0, 1] with their class ``names``.
+    """
+    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+
+    texts = model.encode_texts([f"a photo of a {name}" for name in IMAGENET_CLASSNAMES])
+    best = (model.encode_images(pixels) @ texts.T).topk(5).indices
+    hits = best == torch.tensor([IMAGENET_CLASSNAMES.index(name) for name in names])[:, None]
+    return {"photos": len(names), "photo_top1": _share(hits[:, 0]), "photo_top5": _share(hits.any(1))}
+
+
+def _share(hits: torch.Tensor) -> float:
+    return float(hits.float().mean())

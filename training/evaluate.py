@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from training import clip_scores
+from training.data.photos import photos
 from training.pictures import Pictograms, on_background
 
 BATCH = 32
@@ -45,7 +46,8 @@ def clip(data: Pictograms, weights: Path, name: str = "pictograms-clip") -> dict
     from models.families.sentence import SentenceEncoder
 
     model = read_folder(weights / name, SentenceEncoder())
-    return {**clip_scores.retrieval(model, data), **clip_scores.hard_negatives(model, data)}
+    pictograms = {**clip_scores.retrieval(model, data), **clip_scores.hard_negatives(model, data)}
+    return {**pictograms, **clip_scores.things(model, *photos(data.folder / "archives"))}
 
 
 SCORES = {"vqgan": vqgan, "clip": clip}

@@ -14,12 +14,14 @@ import torch.nn.functional as F
 class Pictograms:
     """The pictures of ``data/pictograms`` and what is known about them.
 
-    ``rgba`` is a memory map, uint8 (N, 128, 128, 4), straight alpha; ``records`` one dict a picture, same order.
+    ``folder`` is where they lie; ``rgba`` is a memory map, uint8 (N, 128, 128, 4), straight alpha; ``records`` one dict
+    a picture, same order.
     """
 
     def __init__(self, folder: Path, splits: tuple[str, ...] = ("train",)) -> None:
         if not (folder / "records.jsonl").exists():
             raise SystemExit(f"{folder} holds no data set; build it: python -m training.data.pictograms --out {folder}")
+        self.folder = folder
         self.rgba = np.load(folder / "pictures.npy", mmap_mode="r")
         with open(folder / "records.jsonl") as file:
             self.records: list[dict[str, Any]] = [json.loads(line) for line in file]

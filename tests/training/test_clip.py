@@ -10,7 +10,7 @@ import timm
 import torch
 
 from models.families.efficientnet import imagenet_state
-from models.families.pictograms_clip import read_folder
+from models.families.pictograms_clip import ARCHITECTURE, build, read_folder
 from models.families.sentence import SentenceEncoder
 from training import clip, clip_maps
 from training.pictures import Pictograms
@@ -40,6 +40,33 @@ def test_an_almost_true_caption_costs():
     assert twins < clip.contrastive(images, images[[0, 0, 2, 3]], none, scale, numbers)
 
 
+@pytest.fixture(scope="module")
+def photographs():
+    return clip.Photographs(SentenceEncoder(), torch.device("cpu"))
+
+
+def test_stand_ins_for_photographs_are_what_the_classifier_takes_them_for(trunk, photographs):
+    with torch.no_grad():
+        features = clip_maps.upper(trunk, clip_maps.lower(trunk, torch.rand(64, 3, 128, 128)))
+        made, classes = photographs.batch(features)
+        said = photographs.classify(made)
+    assert made.shape == features.shape and made.min() == 0
+    assert (said.argmax(1) == classes).float().mean() > 0.6
+    assert photographs.texts.shape == (1000, 384)
+
+
+def test_nothing_is_forgotten_before_the_first_step(trunk, photographs):
+    model = build(ARCHITECTURE, SentenceEncoder())
+    model.visual.trunk.load_state_dict(trunk.state_dict())
+    model.eval()
+    texts = torch.randn(8, 384)
+    batch = clip.Batch(torch.rand(8, *clip_maps.SHAPE), texts, torch.zeros(8, 384), torch.arange(8))
+    _, _, forgotten = clip.losses_of(model, trunk, batch, photographs)
+    assert forgotten == 0
+    torch.nn.init.normal_(model.visual.trunk.conv_head.weight, std=0.1)
+    assert clip.losses_of(model, trunk, batch, photographs)[2] > 0.01
+
+
 def test_a_short_run_learns_and_its_export_loads(pictograms, tmp_path):
     rng = np.random.default_rng(0)
     folder = tmp_path / "maps"
@@ -50,7 +77,7 @@ def test_a_short_run_learns_and_its_export_loads(pictograms, tmp_path):
     assert len(cache.captions) == len(samples)
     args = argparse.Namespace(
         data=pictograms, run=tmp_path / "run", minutes=0.03, batch=8, device="cpu", threads=1, seed=0, maps=folder,
-        rate=1e-3, tower_rate=1e-4, total_steps=100, export=None,
+        rate=1e-3, tower_rate=1e-4, total_steps=100, naming=0.5, keeping=0.3, export=None,
     )  # fmt: skip
     model = clip.train(args)
     clip.export(model, tmp_path / "weights")

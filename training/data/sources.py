@@ -59,6 +59,11 @@ ARCHIVES: dict[str, Archive] = {
             "989712d90d57dfa3230049f553bb43b76c30ee4d4b8c5f6e106e33f7db5cbdc5",
             "openclipart-svg_*.deb",
         ),
+        Archive(
+            "tuxpaint", "tuxpaint-stamps-default", "2022.06.04-1", "deb", "GPL-2",
+            "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
+            "tuxpaint-stamps-default_*.deb",
+        ),
     )
 }  # fmt: skip
 
