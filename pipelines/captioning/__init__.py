@@ -1,0 +1,1 @@
+"""Pictures to sentences: several captioners side by side, the best sentence picked, tables to train with."""
