@@ -5,7 +5,7 @@ picture, their output is all that the upper layers need, which then learn some t
 
 ``maps.npy``: float16 (M, 112, 8, 8), memory-mapped; ``texts.npy``: float16 (M, 384), MiniLM means of the captions;
 ``negatives.npy``: the same for a caption that is almost true (``training.hard_captions``), zeros where there is none;
-``captions.jsonl``: the captions themselves.
+``captions.jsonl``: the captions themselves, and what the pictures show, to caption them anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,6 +63,11 @@ def draw(data: Pictograms, variants: int, pairs: int, groups: int, rng: np.rando
     return [samples[k] for k in rng.permutation(len(samples))]
 
 
+def facts_of(sample: Sample) -> dict[str, Any]:
+    """All of a sample but its pixels."""
+    return {name: value for name, value in vars(sample).items() if name not in ("rgba", "background")}
+
+
 @torch.no_grad()
 def write(folder: Path, samples: list[Sample], rng: np.random.Generator) -> None:
     """Runs the frozen part over all samples, slightly moved and noisy as generators' pictures are."""
@@ -84,7 +90,7 @@ def write(folder: Path, samples: list[Sample], rng: np.random.Generator) -> None
             wrong = [wrong_caption(sample, rng) for sample in part]
             texts[rows], negatives[rows] = means(sentence, [s.caption for s in part]), means(sentence, wrong)
             for sample, other in zip(part, wrong, strict=True):
-                file.write(json.dumps({"caption": sample.caption, "wrong": other}) + "\n")
+                file.write(json.dumps({"wrong": other, **facts_of(sample)}) + "\n")
 
 
 def main() -> None:

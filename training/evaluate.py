@@ -1,4 +1,4 @@
-"""Scores of the starter models on held-out pictures: ``python -m training.evaluate [vqgan] [clip]``; prints JSON.
+"""Scores of the starter models on held-out pictures: ``python -m training.evaluate [NAME ...]``; prints JSON.
 
 Held out are whole concepts (no style of them was trained on), so a number here is about things never seen.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from training import clip_scores
+from training import caption_scores, clip_scores
 from training.data.photos import photos
 from training.pictures import Pictograms, on_background
 
@@ -50,7 +51,30 @@ def clip(data: Pictograms, weights: Path, name: str = "pictograms-clip") -> dict
     return {**pictograms, **clip_scores.things(model, *photos(data.folder / "archives"))}
 
 
-SCORES = {"vqgan": vqgan, "clip": clip}
+def captioner(data: Pictograms, weights: Path, name: str = "pictograms-clipcap") -> dict[str, dict[str, float]]:
+    """Captions of unseen pictograms and of photographs (``training.caption_scores``)."""
+    from models.families.clipcap_model import read_config
+    from models.families.pictograms_clip import read_folder
+    from models.families.sentence import SentenceEncoder
+
+    sentence, config = SentenceEncoder(), read_config(weights / name)
+    if config is None:
+        raise SystemExit(f"{weights / name} holds no captioner; train one: python -m training.clipcap --export it")
+    describe = caption_scores.describe_with(weights / name, read_folder(weights / config["clip"], sentence))
+    seen = Pictograms(data.folder, splits=("held_out_style",))
+    return {
+        "photo": caption_scores.things(describe, *photos(data.folder / "archives")),
+        "unseen style of a known concept": caption_scores.pictograms(describe, seen, sentence),
+        "unseen concept": caption_scores.pictograms(describe, Pictograms(data.folder, ("held_out",)), sentence),
+    }
+
+
+SCORES = {
+    "vqgan": vqgan,
+    "clip": clip,
+    "clipcap": captioner,
+    "clipcap-mlp": partial(captioner, name="pictograms-clipcap-mlp"),
+}
 
 
 def main() -> None:

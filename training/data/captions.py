@@ -24,7 +24,8 @@ from training.data.grammar import with_article
 
 __all__ = [
     "BACKGROUNDS", "COLOURS", "RELATIONS", "background_choices", "can_recolour", "caption",
-    "compose_caption", "noun_phrase", "object_phrase", "recolour", "strip_colours", "with_article",
+    "compose_caption", "noun_phrase", "object_phrase", "own_colour", "recolour", "spoken_caption", "strip_colours",
+    "with_article",
 ]  # fmt: skip
 
 # Style word -> templates. {n} is the bare name, {a} the name with its article.
@@ -99,15 +100,13 @@ def noun_phrase(record: Mapping[str, Any], colour: str | None = None) -> str:
     return with_article(object_phrase(record, colour))
 
 
-def _true_colour(record: Mapping[str, Any], rng: Rng) -> str | None:
-    """Now and then the picture's own colour, where it dominates and people would mention it."""
+def own_colour(record: Mapping[str, Any]) -> str | None:
+    """The picture's own colour, where it dominates and people would mention it."""
     colours = record.get("colors") or []
     face = record.get("group") in ("smileys-emotion", "people-body", "flags")
     if not colours or face or record["style"] == "high contrast" or names_colour(record["name"]):
         return None
-    if record.get("dominant", 0.0) < 0.6 or rng.random() >= 0.25:
-        return None
-    return colours[0]
+    return colours[0] if record.get("dominant", 0.0) >= 0.6 else None
 
 
 def _extra(record: Mapping[str, Any], rng: Rng) -> str:
@@ -135,7 +134,8 @@ def caption(
     `color` is the word the picture was tinted to and `background` the word of the colour painted
     behind it; both are always mentioned when given. The style is mentioned about half the time.
     """
-    bare = object_phrase(record, color or _true_colour(record, rng))
+    own = None if color else own_colour(record)
+    bare = object_phrase(record, color or (own if own and rng.random() < 0.25 else None))
     plain = _PLAIN if record["style"] == "clip art" else _PICTOGRAM
     templates = _STYLED.get(record["style"], plain) if rng.random() < 0.5 else plain
     if color or background not in (None, "white"):
@@ -152,6 +152,24 @@ def caption(
         text += scene.format(b=with_article(background), bare=background)
         text = re.sub(r" against an? ([a-z ]+)$", r" against \1", text)
     return text
+
+
+_SPOKEN = {
+    "3D": "a 3D render of {a}", "flat": "a flat icon of {a}", "high contrast": "a black and white icon of {a}",
+    "cartoon": "a cartoon of {a}", "clip art": "clip art of {a}",
+}  # fmt: skip
+
+
+def spoken_caption(record: Mapping[str, Any], colour: str | None = None, background: str | None = None) -> str:
+    """The one full sentence about a record that a captioner should say: style, colour, name and background.
+
+    The colour is that of the tint, else the one that dominates the picture where people would mention it.
+    """
+    text = _SPOKEN.get(record["style"], "a picture of {a}")
+    if record["style"] == "high contrast" and (colour or background):
+        text = "a simple icon of {a}"
+    text = text.format(a=with_article(object_phrase(record, colour or own_colour(record))))
+    return text if background is None else f"{text} on {with_article(background)} background"
 
 
 def compose_caption(left: str, right: str, relation: str, background: str | None = None) -> str:

@@ -1,0 +1,105 @@
+"""Captioner training: captions fit their pictures, a short run learns, and its export is a ClipCap that speaks."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pytest
+import torch
+
+from models.families.clipcap_model import ClipCap
+from training import clip, clip_maps, clipcap
+from training.caption_pairs import END, Pairs
+from training.caption_scores import describe_with, names_noun
+from training.caption_scores import pictograms as score
+from training.clipcap_export import export
+from training.pictures import Pictograms
+
+
+@pytest.fixture
+def maps(pictograms, tmp_path):
+    """Cached maps of the tiny data, and an untrained CLIP that reads them."""
+    from models.families.pictograms_clip import ARCHITECTURE, build
+    from models.families.sentence import SentenceEncoder
+
+    rng, folder = np.random.default_rng(0), tmp_path / "maps"
+    folder.mkdir()
+    clip_maps.write(folder, clip_maps.draw(Pictograms(pictograms), 2, 4, 4, rng), rng)
+    clip.export(build(ARCHITECTURE, SentenceEncoder()), tmp_path / "pictograms-clip")
+    return folder
+
+
+def test_pairs_are_the_pictures_with_captions_of_their_own(pictograms, maps):
+    pairs = Pairs(pictograms, maps, maps.parent / "pictograms-clip")
+    assert len(pairs.vectors) == len(pairs.captions) == 15 * 2 + 4 + 4
+    vectors, tokens = pairs.batch(20, np.random.default_rng(1))
+    assert vectors.shape == (20, 256) and torch.allclose(vectors.norm(dim=1), torch.ones(20), atol=1e-2)
+    texts = [pairs.tokenizer.decode(row[row >= 0].tolist(), skip_special_tokens=True) for row in tokens]
+    assert all(text.startswith(("a photo", "a close-up")) for text in texts[16:])
+    assert all(any(text in captions for captions in pairs.captions) for text in texts[:16])
+    ends = [row[row >= 0][-1].item() for row in tokens]
+    assert set(ends) == {pairs.tokenizer.token_to_id(END)}
+
+
+@pytest.mark.parametrize("mapper", ["transformer", "mlp"])
+def test_a_short_run_learns_and_its_export_speaks(mapper, pictograms, maps, tmp_path, capsys):
+    args = argparse.Namespace(
+        data=pictograms, run=tmp_path / "run", minutes=0.1, batch=16, device="cpu", threads=1, seed=0, maps=maps,
+        clip=tmp_path / "pictograms-clip", mapper=mapper, rate=3e-3, total_steps=100,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    pairs = Pairs(pictograms, maps, args.clip)
+    vectors, tokens = pairs.batch(32, np.random.default_rng(0))
+    fresh = clipcap.Captioner(mapper, pairs.tokenizer.get_vocab_size()).eval()
+    model, pairs = clipcap.train(args)
+    with torch.no_grad():
+        before, after = fresh(vectors, tokens), model(vectors, tokens)
+    assert after < 0.9 * before
+    folder = tmp_path / f"pictograms-{mapper}"
+    export(model, pairs, mapper, "pictograms-clip", folder)
+    assert all(path.stat().st_size < 10e6 for path in folder.iterdir())
+    loaded = ClipCap.from_folder(folder)
+    with torch.no_grad():
+        inputs = torch.cat([model.clip_project(vectors), model.gpt.transformer.wte(tokens.clamp(min=0))], 1)
+        ours, theirs = loaded.logits(vectors, tokens.clamp(min=0)), model.gpt(inputs_embeds=inputs).logits
+    torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.05)
+    assert len(loaded.generate(vectors[:2], beams=2, max_tokens=5, stop_id=loaded.config["stop"][0])) == 2
+
+
+def test_scores_of_a_captioner_that_says_the_truth_and_of_one_that_does_not(pictograms):
+    from models.families.sentence import SentenceEncoder
+
+    data, sentence = Pictograms(pictograms), SentenceEncoder()
+    data.rows = data.rows[:3]  # three styles of the red apple
+    right = score(lambda pixels: ["a 3D render of a red apple"] * len(pixels), data, sentence, 3)
+    wrong = score(lambda pixels: ["clip art of two boats"] * len(pixels), data, sentence, 3)
+    assert right["noun"] == 1 and wrong["noun"] == 0 == wrong["colour"]
+    assert right["minilm_cosine"] > 0.7 > wrong["minilm_cosine"]
+
+
+@pytest.mark.parametrize(
+    ("caption", "name", "right"),
+    [
+        ("a flat icon of two apples", "red apple", True),
+        ("a slice on a plate", "slice of pizza", True),
+        ("a pizza", "slice of pizza", False),
+        ("a photo of a car", "carpet", False),
+        ("a bus", "buses", True),
+        ("a hen", "hen (bird)", True),
+    ],
+)
+def test_main_nouns(caption, name, right):
+    assert names_noun(caption, name) is right
+
+
+def test_a_captioner_is_described_with_its_clip(pictograms, maps, tmp_path):
+    from models.families.pictograms_clip import read_folder
+    from models.families.sentence import SentenceEncoder
+
+    pairs = Pairs(pictograms, maps, tmp_path / "pictograms-clip")
+    model = clipcap.Captioner("mlp", pairs.tokenizer.get_vocab_size()).eval()
+    export(model, pairs, "mlp", "pictograms-clip", tmp_path / "captioner")
+    describe = describe_with(tmp_path / "captioner", read_folder(tmp_path / "pictograms-clip", SentenceEncoder()))
+    captions = describe(torch.rand(2, 3, 128, 128))
+    assert len(captions) == 2 and all(isinstance(text, str) and END not in text for text in captions)

@@ -1,0 +1,105 @@
+"""Trains the starter pack's captioners: ``python -m training.clipcap --export weights/pictograms-clipcap``.
+
+ClipCap (Mokady et al. 2021): a mapper turns a CLIP vector into a prefix, which a small GPT-2 continues; here both learn
+together from nothing, on CLIP vectors of captioned pictograms and of stand-ins for photographs (``training.clip``).
+Noise on the vectors keeps near pictures' captions near (Nukrai et al. 2022, CapDec).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from models.decoding.mappers import MlpMapper, TransformerMapper
+from training.caption_pairs import Pairs
+from training.clipcap_export import export
+from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
+
+GPT2 = {"n_embd": 256, "n_layer": 4, "n_head": 8, "n_positions": 64, "activation_function": "gelu_new"}
+PREFIX = CLIP_LENGTH = 8
+NOISE = 0.06  # per value, of unit vectors of 256: the noisy vector has a cosine of 0.72 with the true one
+
+
+class Captioner(nn.Module):
+    """Mapper and language model under the names of published ClipCap checkpoints."""
+
+    def __init__(self, mapper: str, vocabulary: int, size: int = 256) -> None:
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        super().__init__()
+        width = GPT2["n_embd"]
+        if mapper == "mlp":
+            self.clip_project: nn.Module = MlpMapper([size, width * PREFIX // 2, width * PREFIX], PREFIX)
+        else:
+            self.clip_project = TransformerMapper(size, width, PREFIX, CLIP_LENGTH, layers=4)
+        settings = {
+            "resid_pdrop": 0.1,
+            "embd_pdrop": 0.1,
+            "attn_pdrop": 0.1,
+            "bos_token_id": None,
+            "eos_token_id": None,
+        }
+        self.gpt = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, **GPT2, **settings))
+
+    def forward(self, vectors: Tensor, tokens: Tensor) -> Tensor:
+        """CLIP vectors (N, d) and padded texts (N, T) int64, -1 behind their end: mean loss of their tokens."""
+        words = self.gpt.transformer.wte(tokens.clamp(min=0))
+        inputs = torch.cat([self.clip_project(vectors), words], 1)
+        logits = self.gpt(inputs_embeds=inputs).logits[:, PREFIX - 1 : -1]
+        return F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=-1)
+
+
+def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
+    """Trains for ``args.minutes`` from the last checkpoint on; returns the model with averaged weights."""
+    accelerator = make_accelerator(args.device, args.threads)
+    device, run = accelerator.device, TrainingRun(args.run, args.minutes)
+    torch.manual_seed(args.seed)
+    pairs = Pairs(args.data, args.maps, args.clip)
+    model = Captioner(args.mapper, pairs.tokenizer.get_vocab_size()).to(device)
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.05, betas=(0.9, 0.95))
+    ema = EMAModel(model.parameters(), decay=0.998)
+    ema.to(device)
+    run.track(model=model, optimiser=optimiser, ema=ema)
+    run.resume()
+    rng = np.random.default_rng(args.seed + run.progress.steps)
+    model.train()
+    for step in run.steps(args.batch):
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * cosine_rate(step, 100, args.total_steps)
+        vectors, tokens = (part.to(device) for part in pairs.batch(args.batch, rng))
+        noisy = F.normalize(vectors + NOISE * torch.randn_like(vectors) * torch.rand_like(vectors[:, :1]), dim=1)
+        with accelerator.autocast():
+            loss = model(noisy, tokens)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        ema.step(model.parameters())
+        run.log(loss=loss.detach(), norm=norm)
+    ema.copy_to(model.parameters())
+    return model.eval(), pairs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.clipcap", description=__doc__.splitlines()[0])
+    common_arguments(parser, "clipcap")
+    parser.add_argument("--mapper", choices=("transformer", "mlp"), default="transformer")
+    parser.add_argument("--maps", type=Path, default=Path("data/clip_maps"))
+    parser.add_argument("--clip", type=Path, default=Path("weights/pictograms-clip"))
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--total-steps", type=int, default=3_000, help="length of the learning-rate schedule")
+    parser.set_defaults(batch=128)
+    args = parser.parse_args()
+    model, pairs = train(args)
+    if args.export:
+        export(model, pairs, args.mapper, args.clip.name, args.export)
+
+
+if __name__ == "__main__":
+    main()
