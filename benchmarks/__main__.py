@@ -24,6 +24,7 @@ NAMES = (
     "rank_agreement",
     "samplers",
     "vqgan_clip",
+    "captioning",
 )  # a module each, `measure(bench)` in it
 RESULTS = Path(__file__).with_name("results.json")
 

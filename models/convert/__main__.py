@@ -1,4 +1,4 @@
-"""The command line: `python -m models.convert vqgan --config model.yaml --checkpoint last.ckpt --out DIR`."""
+"""The command line: `python -m models.convert vqgan …` and `python -m models.convert clipcap …`; `--help` says more."""
 
 from __future__ import annotations
 
@@ -22,15 +22,36 @@ def main(argv: Sequence[str]) -> int:
     vqgan.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="new folder; inside --hub-folder or weights/ it is found"
     )
+    clipcap = kinds.add_parser("clipcap", help="of CLIP_prefix_caption: a .pt file")
+    clipcap.add_argument("--checkpoint", required=True, type=Path, metavar="PT", help=".pt, .pth or .safetensors")
+    clipcap.add_argument(
+        "--gpt2", required=True, metavar="DIR_OR_REPO", help="GPT-2's config and tokenizer: a folder, or a repository"
+    )
+    clipcap.add_argument("--clip", required=True, metavar="NAME", help="the ranker it was trained with")
+    clipcap.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder, as above")
+    clipcap.add_argument(
+        "--normalise",
+        action=argparse.BooleanOptionalAction,
+        help="whether CLIP's vectors are to have unit length (as published: yes for Transformer, no for MLP mappers)",
+    )
     arguments = parser.parse_args(argv)
     try:
-        from models.convert.vqgan import convert
-
-        print(convert(arguments.config, arguments.checkpoint, arguments.out))
+        print(_convert(arguments))
     except AtelierError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _convert(arguments: argparse.Namespace) -> str:
+    if arguments.kind == "clipcap":
+        from models.convert.clipcap import convert as convert_clipcap
+
+        asked = arguments.checkpoint, arguments.gpt2, arguments.clip, arguments.out, arguments.normalise
+        return convert_clipcap(*asked)
+    from models.convert.vqgan import convert
+
+    return convert(arguments.config, arguments.checkpoint, arguments.out)
 
 
 if __name__ == "__main__":

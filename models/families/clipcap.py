@@ -1,0 +1,168 @@
+"""ClipCap captioners: the starter pack's own, and converted checkpoints, which are found in their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.settings import Settings
+from models.decoding.captioning import SearchingCaptioner, as_heat, onto_picture
+from models.decoding.wording import Wording
+from models.families.caption_contract import Caption, Decoding
+from models.families.clipcap_eye import clip_vectors, patch_heat
+from models.families.clipcap_model import CONFIG, ClipCap, read_config
+from models.families.reading import readable
+from models.sources import require
+from models.spec import LoadContext, ModelSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from models.decoding.gpt2 import Gpt2Continuation
+
+WEIGHTS, TOKENIZER = "*.safetensors", "*token*"  # tokenizer.json, or the older tokenizer_config.json and vocab.json
+FILES = (CONFIG, WEIGHTS, TOKENIZER)
+
+
+class ClipCapCaptioner(SearchingCaptioner):
+    """A ClipCap with the ranker that sees for it and the tokenizer that speaks for it."""
+
+    def __init__(self, model: ClipCap, ranker: Any, wording: Wording, parts: ExitStack | None = None) -> None:
+        """`parts`: closed with this captioner; it holds the ranker, which others use too."""
+        self.model, self.ranker, self.wording = model, ranker, wording
+        self.normalise: bool = model.config["normalise"]
+        self.device = model.device
+        self._parts = parts or ExitStack()
+
+    def close(self) -> None:
+        """Let go of the ranker."""
+        self._parts.close()
+
+    def begin(
+        self, pictures: Sequence[Image], opening: Sequence[int], decoding: Decoding, hypotheses: int
+    ) -> Gpt2Continuation:
+        """See `SearchingCaptioner.begin`."""
+        import torch
+
+        prefix = self.model.prefix(clip_vectors(self.ranker, pictures, self.normalise))
+        if opening:
+            words = self.model.language.embed(torch.tensor(opening, device=prefix.device))
+            prefix = torch.cat([prefix, words.expand(len(prefix), -1, -1)], 1)
+        return self.model.language.begin(prefix, hypotheses, decoding.max_tokens)
+
+    def check_length(self, tokens: int) -> None:
+        """See `SearchingCaptioner.check_length`."""
+        self.model.check_length(tokens)
+
+    def heat(self, picture: Image, caption: Caption, word: int) -> Tensor | None:
+        """See `Captioner.heat`: by the gradient of the word's log-probability at CLIP's last map."""
+        import torch
+
+        tokens, places = self.asked(caption, word)
+        if not places:
+            return None
+        text = torch.tensor([tokens], device=self.model.device)
+
+        def score(vector: Tensor) -> Tensor:
+            logits = self.model.logits(vector, text[:, :-1])[0, self.model.plan.prefix - 1 :]
+            return logits.log_softmax(-1)[places, text[0, places]].sum()
+
+        heat = patch_heat(self.ranker, picture, self.normalise, score)
+        return (
+            None
+            if heat is None
+            else onto_picture(as_heat(heat), picture.size, not getattr(self.ranker, "squash", True))
+        )
+
+
+def read_wording(folder: Path, stop: Sequence[int], vocabulary: int) -> Wording:
+    """GPT-2's tokenizer from its files in `folder`; `stop` are the tokens that end a caption, `vocabulary` is how many
+    tokens the language model knows."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    return Wording(
+        encode=lambda text: tokenizer.encode(text, add_special_tokens=False),
+        decode=lambda tokens: tokenizer.decode(tokens, skip_special_tokens=True),
+        pieces=lambda: tokenizer.convert_ids_to_tokens(list(range(vocabulary))),
+        stop=[*stop, *end],
+        silent=end,
+    )
+
+
+def load(context: LoadContext) -> ClipCapCaptioner:
+    """The captioner of the context's spec; shares its ranker with whoever else uses it."""
+    folder = require(context.spec, context.settings)
+    context.report(0.1, "reading mapper and language model")
+    with readable(context.spec):
+        model = ClipCap.from_folder(folder, context.precision, context.device)
+        wording = read_wording(folder, model.config.get("stop", []), model.language.vocabulary)
+    with ExitStack() as parts:
+        context.report(0.5, "loading the CLIP that sees for it")
+        ranker = parts.enter_context(context.pool.use(model.config["clip"], context.device))
+        captioner = ClipCapCaptioner(model, ranker, wording, parts.pop_all())
+    captioner.title = context.spec.title
+    return captioner
+
+
+def found(settings: Settings) -> tuple[ModelSpec, ...]:
+    """The ClipCaps that lie in the hub folder or the weights folder, such as converted checkpoints."""
+    return tuple(_found(settings))
+
+
+def _found(settings: Settings) -> Iterator[ModelSpec]:
+    for place in (settings.hub_folder, settings.weights):
+        try:
+            folders = sorted(path for path in place.iterdir() if path.is_dir()) if place else []
+        except OSError:  # a folder that is not there holds no models
+            folders = []
+        for folder in folders:
+            config = None if folder.name.startswith(".") else read_config(folder)
+            if config is not None and all(next(folder.glob(pattern), None) for pattern in FILES):
+                yield _found_spec(folder, config)
+
+
+def _found_spec(folder: Path, config: dict[str, Any]) -> ModelSpec:
+    size_mb = sum(path.stat().st_size for path in folder.glob(WEIGHTS)) / 1e6
+    sizes = config.get("mapper", {})
+    return ModelSpec(
+        name=folder.name,
+        title=folder.name,
+        role="captioner",
+        pack="hub",
+        source=folder.name,
+        revision="main",
+        licence="that of its source",
+        download_mb=size_mb,
+        memory_mb=size_mb,
+        load=load,
+        note=f"Found in its folder: {sizes.get('kind')} mapper, prefix {sizes.get('prefix_length')}, {config['clip']}.",
+        files=FILES,
+    )
+
+
+def _starter(name: str, title: str, note: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        title=title,
+        role="captioner",
+        pack="starter",
+        source=name,
+        revision=None,
+        licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
+        download_mb=15,
+        memory_mb=40,
+        load=load,
+        note=note,
+        files=FILES,
+    )
+
+
+SPECS = (
+    _starter("pictograms-clipcap", "Pictogram captions", "A small ClipCap with the Transformer mapper."),
+    _starter("pictograms-clipcap-mlp", "Pictogram captions (MLP)", "A small ClipCap with the MLP mapper."),
+)

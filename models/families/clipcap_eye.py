@@ -1,0 +1,113 @@
+"""What ClipCap asks of a ranker beyond unit vectors: their length, and what in the picture a number depends on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from common.images import to_tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+
+def clip_vectors(ranker: Any, pictures: Sequence[Image], normalise: bool) -> Tensor:
+    """RGB pictures of any sizes -> CLIP vectors (N, d) float32, of unit length or as CLIP's tower leaves them."""
+    import torch
+
+    if normalise:
+        return ranker.encode_images(pictures)
+    raw: list[Tensor] = []
+    with _watched(ranker.model.visual, raw.append):
+        ranker.encode_images(pictures)
+    return torch.cat([part.float().cpu() for part in raw])
+
+
+def patch_heat(ranker: Any, picture: Image, normalise: bool, score: Callable[[Tensor], Tensor]) -> Tensor | None:
+    """How much each place of CLIP's last map (h, w) speaks for `score`, a number made of the CLIP vector (1, d).
+
+    None for a tower whose last map is not known. Negative where it speaks against it.
+    """
+    import torch
+
+    visual = ranker.model.visual
+    if (place := _last_map(visual)) is None:
+        return None
+    module, after = place
+    maps: list[Tensor] = []
+
+    def tap(value: Tensor) -> Tensor:
+        maps.append(value.detach().requires_grad_())
+        return maps[0]
+
+    raw: list[Tensor] = []
+    with torch.enable_grad(), ExitStack() as stack:
+        stack.enter_context(_watched(visual, raw.append))
+        stack.enter_context(_replaced(module, tap, after))
+        unit = ranker.image_features(to_tensor(picture).to(ranker.device))
+        value = score(unit if normalise else raw[0].float())
+        (gradient,) = torch.autograd.grad(value, maps[0])
+    return _as_map(visual, maps[0].detach() * gradient)
+
+
+def _last_map(visual: nn.Module) -> tuple[nn.Module, bool] | None:
+    """The module, and whether its output (True) or its input holds the last map that CLIP pools."""
+    if hasattr(visual, "transformer"):  # open_clip's ViT: only the class token leaves the last block
+        return visual.transformer.resblocks[-1], False
+    if hasattr(visual, "layer4"):  # CLIP's ResNets
+        return visual.layer4, True
+    trunk = getattr(visual, "trunk", None)  # timm
+    if hasattr(trunk, "blocks") and hasattr(trunk, "patch_embed"):
+        return trunk.blocks[-1], False
+    pool = getattr(trunk, "global_pool", None)
+    pool = (
+        pool
+        if pool is not None and not isinstance(pool, str)
+        else getattr(getattr(trunk, "head", None), "global_pool", None)
+    )
+    return (pool, False) if pool is not None else None
+
+
+def _as_map(visual: nn.Module, parts: Tensor) -> Tensor:
+    """Products of map and gradient, (1, C, h, w) or (1, L, C) -> (h, w)."""
+    if parts.ndim == 4:
+        return parts[0].sum(0)
+    height, width = visual.grid_size if hasattr(visual, "grid_size") else visual.trunk.patch_embed.grid_size
+    return parts[0, -height * width :].sum(-1).view(height, width)
+
+
+@contextmanager
+def _watched(module: nn.Module, see: Callable[[Tensor], Any]) -> Iterator[None]:
+    """Hand this thread's outputs of `module` to `see`."""
+    thread = threading.get_ident()  # the ranker may be at work for another thread too
+
+    def hook(_: Any, __: Any, output: Any) -> None:
+        if threading.get_ident() == thread:
+            see(output[0] if isinstance(output, tuple) else output)
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _replaced(module: nn.Module, tap: Callable[[Tensor], Tensor], after: bool) -> Iterator[None]:
+    """Replace this thread's inputs of `module`, or its outputs, by what `tap` makes of them."""
+    thread = threading.get_ident()
+
+    def before_hook(_: Any, given: tuple) -> tuple | None:
+        return (tap(given[0]), *given[1:]) if threading.get_ident() == thread else None
+
+    def after_hook(_: Any, __: Any, output: Tensor) -> Tensor | None:
+        return tap(output) if threading.get_ident() == thread else None
+
+    handle = module.register_forward_hook(after_hook) if after else module.register_forward_pre_hook(before_hook)
+    try:
+        yield
+    finally:
+        handle.remove()
