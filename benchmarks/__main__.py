@@ -25,6 +25,7 @@ NAMES = (
     "samplers",
     "vqgan_clip",
     "captioning",
+    "image_index",
 )  # a module each, `measure(bench)` in it
 RESULTS = Path(__file__).with_name("results.json")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from common.errors import AtelierError, Cancelled, QueueFull
 from jobs.fair import FairQueue
@@ -56,7 +57,12 @@ class Schedule:
         return job
 
     def step(self, job: Job, step: Step) -> Command | None:
-        """Note a step of a running job and return what to tell its pipeline."""
+        """Note a step of a running job and return what to tell its pipeline.
+
+        Steps without previews have nothing new to see, so the last ones stay for whoever looks next.
+        """
+        if not step.previews and job.step is not None:
+            step = replace(step, previews=job.step.previews)
         job.step = step
         job.changed()
         return job.commands.popleft() if job.commands else None

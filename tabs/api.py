@@ -1,7 +1,7 @@
 """The named endpoints: the rooms for programs, over HTTP, `gradio_client` and MCP.
 
-Gradio makes the schema from signature and docstring, and wants real annotations: no `from __future__` here. The
-endpoints are generators of one value because only a generator ends when its caller goes away; its job ends with it.
+Gradio makes the schema from signature and docstring, and wants real annotations: no `from __future__` here. Endpoints
+are generators of one value because only a generator ends when its caller goes away; its job ends with it.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from gradio.data_classes import FileData
 from gradio.utils import get_function_description, get_function_params
 
 from common.errors import AtelierError
+from pipelines.text_to_image import TextToImageRequest
 from tabs import rank_images as ranking_room
 from tabs import text_to_image as making_room
 from tabs.ranking import Row
@@ -25,7 +26,7 @@ from tabs.widgets import guarded, refusal, served
 def build_api(app: App) -> None:
     """Register `/text_to_image`, `/rank_images` and `/models`. Call it inside the Blocks."""
     gr.api(_text_to_image(app), api_name="text_to_image", concurrency_limit=None)
-    _label_arguments(app.page)
+    label_arguments(app.page)
     gr.api(_models(app), api_name="models", concurrency_limit=None)
     # Pictures come in through a component, because only a component tells clients to upload them first.
     with gr.Column(visible=False):
@@ -41,10 +42,11 @@ def build_api(app: App) -> None:
             api_name="rank_images",
             concurrency_limit=None,
         )
-    _label_arguments(app.page)
+    label_arguments(app.page)
 
 
-def _label_arguments(page: gr.Blocks) -> None:
+def label_arguments(page: gr.Blocks) -> None:
+    """Give the arguments of the newest endpoint the words of its docstring."""
     # On its API page Gradio would call the arguments of the newest endpoint "1st", "2nd"; its docstring has words.
     newest = page.fns[max(page.fns)]
     described = get_function_description(newest.fn)[1]
@@ -96,8 +98,8 @@ def _text_to_image(app: App) -> Any:
         named = dict(zip(FIELDS, (prompt, *values, ranker, fast_ranking, threshold), strict=True))
         try:
             made = await asyncio.to_thread(_request, app, named)
-            owner = _owner(request)
-            result = await _result(app, making_room.submit(app, owner, made), owner)
+            owner = owner_of(request)
+            result = await result_of(app, making_room.submit(app, owner, made), owner)
             rows, extra = making_room.rows_of(result.candidates), [{"seed": item.seed} for item in result.candidates]
             best, table = await asyncio.to_thread(_answer, rows, extra, result, making_room.story(result)[1])
             told = ("seed", "cosine", "dropped_at")
@@ -110,8 +112,6 @@ def _text_to_image(app: App) -> Any:
 
 
 def _request(app: App, named: Mapping[str, Any]) -> Any:
-    from pipelines.text_to_image import TextToImageRequest
-
     return TextToImageRequest(**named).resolve(app.services.catalog)
 
 
@@ -134,8 +134,8 @@ def _rank_images(app: App) -> Any:
         """
         try:
             made = await asyncio.to_thread(ranking_room.make_request, app, files, prompt, ranker, threshold)
-            owner = _owner(request)
-            result = await _result(app, ranking_room.submit(app, owner, made), owner)
+            owner = owner_of(request)
+            result = await result_of(app, ranking_room.submit(app, owner, made), owner)
             rows = ranking_room.rows_of(result)
             extra = [{"name": row.label} for row in rows]
             best, table = await asyncio.to_thread(_answer, rows, extra, result, ranking_room.story(result)[1])
@@ -174,7 +174,8 @@ def _models(app: App) -> Any:
     return models
 
 
-async def _result(app: App, job_id: str, owner: str) -> Any:
+async def result_of(app: App, job_id: str, owner: str) -> Any:
+    """The result of a job, once it has ended. Raises AtelierError when there is none."""
     view = await finished(app.jobs, job_id, owner)
     if view.state != "done":
         raise AtelierError(view.error or "This job was taken out of the queue.")
@@ -183,11 +184,10 @@ async def _result(app: App, job_id: str, owner: str) -> Any:
 
 def _answer(rows: Sequence[Row], extra: Sequence[Mapping[str, Any]], result: Any, notes: str) -> tuple[Any, dict]:
     files = [FileData(path=served(row.path), orig_name=row.label, mime_type="image/png").model_dump() for row in rows]
-    measured = ("cosine", "clip_score", "share", "passes")
+    measured, ranked = ("cosine", "clip_score", "share", "passes"), zip(files, rows, extra, strict=True)
     table = {
         "candidates": [
-            {"file": file, **more, **{name: getattr(row, name) for name in measured}}
-            for file, row, more in zip(files, rows, extra, strict=True)
+            {"file": file, **more, **{name: getattr(row, name) for name in measured}} for file, row, more in ranked
         ],
         **{name: getattr(result, name) for name in ("best", "mean", "spread", "seconds", "model", "stopped")},
         **{"recipe": dict(result.recipe), "notes": notes},
@@ -195,5 +195,6 @@ def _answer(rows: Sequence[Row], extra: Sequence[Mapping[str, Any]], result: Any
     return files[0], table
 
 
-def _owner(request: gr.Request | None) -> str:
+def owner_of(request: gr.Request | None) -> str:
+    """The owner of the jobs of a program's session."""
     return f"api-{getattr(request, 'session_hash', None) or 'mcp'}"

@@ -27,19 +27,19 @@ def build_note(app: App, model: gr.Dropdown) -> None:
     catalog = app.services.catalog
     chosen = catalog.get(model.value)
     said = gr.HTML(note(chosen, catalog.is_available(chosen)), elem_classes="atelier-note")
-    button = gr.Button(**_offer(app, chosen), size="sm", elem_classes="atelier-fetch")
+    button = gr.Button(**offer(app, chosen), size="sm", elem_classes="atelier-fetch")
 
     def on_choose(name: str) -> dict[Any, Any]:
         """Reads the model; fills the line and shows the button when its files are not here."""
         spec = catalog.get(name)
-        return {said: note(spec, catalog.is_available(spec)), button: gr.Button(**_offer(app, spec), interactive=True)}
+        return {said: note(spec, catalog.is_available(spec)), button: gr.Button(**offer(app, spec), interactive=True)}
 
     async def on_fetch(name: str) -> AsyncIterator[dict[Any, Any]]:
         """Downloads the chosen model and tells how far it is; a page that is closed does not end the download."""
         spec = catalog.get(name)
         yield {button: gr.Button(interactive=False)}
         try:
-            async for text in _fetched(app, spec):
+            async for text in fetched(app, spec):
                 yield {said: note(spec, False, text)}
         except Exception as error:
             yield {said: note(spec, False, sentence(error)), button: gr.Button("Try again", interactive=True)}
@@ -51,7 +51,7 @@ def build_note(app: App, model: gr.Dropdown) -> None:
     button.click(on_fetch, model, [model, said, button], **quiet)
 
 
-def _offer(app: App, spec: ModelSpec) -> dict[str, Any]:
+def offer(app: App, spec: ModelSpec) -> dict[str, Any]:
     """Words and visibility of the button."""
     is_elsewhere = "/" in spec.source and not app.services.catalog.is_available(spec)
     return {"value": f"Fetch {size(spec.download_mb)}", "visible": is_elsewhere and not app.services.settings.public}
@@ -68,7 +68,7 @@ def note(spec: ModelSpec, is_here: bool, news: str = "") -> str:
     return f'<p class="model-note">{" ".join(words)}</p>'
 
 
-async def _fetched(app: App, spec: ModelSpec) -> AsyncIterator[str]:
+async def fetched(app: App, spec: ModelSpec) -> AsyncIterator[str]:
     """Fetch `spec` on a thread of its own; yields how far it is until it is here. Raises what `models.fetch` raises."""
     from models.fetch import fetch
 

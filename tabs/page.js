@@ -14,13 +14,15 @@
   const words = { ".atelier-dice": "A new random seed each time", ".atelier-again": "The last seed again" };
   const label = () => {
     for (const [selector, text] of Object.entries(words)) {
-      const button = document.querySelector(`button${selector}`);
-      if (!button) return requestAnimationFrame(label);
-      button.title = text;
-      button.setAttribute("aria-label", text);
+      for (const button of document.querySelectorAll(`button${selector}:not([title])`)) {
+        button.title = text;
+        button.setAttribute("aria-label", text);
+      }
     }
   };
   label();
+  // A room comes into being when it is opened for the first time.
+  new MutationObserver(label).observe(document.body, { childList: true, subtree: true });
 
   // Ctrl+Enter (or Cmd+Enter) starts the room that is shown, Esc stops it.
   document.addEventListener("keydown", (event) => {
@@ -42,7 +44,7 @@
   // A picture dropped anywhere on a room goes to that room's own drop zone, unless it fell on another upload box.
   const zoneFor = (target) => target.closest?.(".atelier-room")?.querySelector(".atelier-drop input[type=file]");
   const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  const onUploadBox = (target) => Boolean(target.closest?.("button[aria-dropeffect], .atelier-drop, .atelier-uploads"));
+  const onUploadBox = (target) => Boolean(target.closest?.("button[aria-dropeffect], .atelier-drop, .atelier-uploads, .atelier-paint"));
   document.addEventListener("dragover", (event) => {
     if (carriesFiles(event) && !onUploadBox(event.target) && zoneFor(event.target)) event.preventDefault();
   });

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from safeguards.recipe import Recipe, read
-from tabs.rooms import App
 from tabs.stage import notice
 from tabs.widgets import sentence
 
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 TASK = "text_to_image"
 
 
-def build_restore(app: App, controls: Controls) -> None:
-    """Lay out the drop zone; a picture dropped anywhere on the room arrives here, too."""
+def build_restore(
+    restore: Callable[[str], tuple[str, dict[Any, Any]]], outputs: Sequence[Any], look: str = "atelier-drop"
+) -> None:
+    """Lay out the drop zone; a picture dropped anywhere on the room arrives here, too.
+
+    `restore(path)` says what to tell about a file and gives updates of some of `outputs`; `look` are CSS classes.
+    """
     zone = gr.File(
         label="Restore from a picture",
         show_label=False,
         file_count="single",
         type="filepath",
         height=72,
-        elem_classes="atelier-drop",
+        elem_classes=look.split(),
     )
     said = gr.HTML(visible=False)
 
@@ -34,12 +39,12 @@ def build_restore(app: App, controls: Controls) -> None:
         if path is None:
             return {said: gr.skip()}
         try:
-            text, updates = restored(path, controls)
+            text, updates = restore(path)
         except Exception as error:
             return {zone: None, said: gr.HTML(notice(sentence(error)), visible=True)}
         return {**updates, zone: None, said: gr.HTML(notice(text, "plain"), visible=True)}
 
-    zone.upload(on_drop, zone, [zone, said, *controls.inputs], show_progress="hidden", api_visibility="private")
+    zone.upload(on_drop, zone, [zone, said, *outputs], show_progress="hidden", api_visibility="private")
 
 
 def restored(path: str, controls: Controls) -> tuple[str, dict[Any, Any]]:

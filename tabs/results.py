@@ -14,32 +14,57 @@ from tabs.widgets import served
 
 
 class Results:
-    """Built inside a room's layout; `show` gives the updates that fill it."""
+    """Built inside a room's layout; `show` gives the updates that fill it.
+
+    A room with more than pictures to show inherits from it: `build_beside` lays that out before the pictures,
+    `build_actions` more buttons beside the downloads.
+    """
 
     def __init__(self, app: App, room: str, label: str) -> None:
         self.parcel = gr.State(None)
         self._paths = gr.State([])
         with gr.Column(visible=False, elem_classes="atelier-results") as self.column:
-            self.gallery = gr.Gallery(
-                label=label,
-                show_label=False,
-                format="png",
-                columns=4,
-                height="auto",
-                object_fit="contain",
-                interactive=False,
-                buttons=["fullscreen"],
-                elem_classes="atelier-wall",
-            )
+            with gr.Row(elem_classes="atelier-hung"):
+                self.build_beside()
+                self.gallery = gr.Gallery(
+                    label=label,
+                    show_label=False,
+                    format="png",
+                    columns=4,
+                    height="auto",
+                    object_fit="contain",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    elem_classes="atelier-wall",
+                )
             with gr.Row(elem_classes="atelier-actions") as row:
                 self.one = gr.DownloadButton("Download the best", size="sm")
                 self.all = gr.DownloadButton("Download all", size="sm")
+                self.build_actions()
             self.scores = gr.HTML(elem_classes="atelier-scores")
         app.senders.append(Sender(room, ("pictures", "prompt"), self.parcel, row))
         self.gallery.select(
             on_select, self._paths, self.one, show_progress="hidden", api_visibility="private", queue=False
         )
         self.outputs = [self.column, self.gallery, self.one, self.all, self.scores, self.parcel, self._paths]
+
+    def build_beside(self) -> None:
+        """What hangs before the pictures."""
+
+    def build_actions(self) -> None:
+        """More buttons below the wall."""
+
+    def score_report(self, rows: Sequence[Row], threshold: float | None, given_up: Sequence[Row]) -> str:
+        """What the wall tells about its rows in figures, as HTML."""
+        return report(rows, threshold, given_up)
+
+    def captions(self, rows: Sequence[Row]) -> list[tuple[str, str]]:
+        """(path, caption) of each picture."""
+        return captions(rows)
+
+    def columns(self, count: int) -> int:
+        """How many pictures hang side by side so that `count` of them fill their rows well."""
+        return {1: 2, 2: 2, 3: 3, 5: 3, 6: 3, 9: 3}.get(count, 4)
 
     def show(
         self,
@@ -54,12 +79,12 @@ class Results:
         paths = [row.path for row in hung]
         return {
             self.column: gr.Column(visible=bool(hung)),
-            self.gallery: gr.Gallery(captions(hung), columns=columns(len(hung)), selected_index=None),
-            self.one: gr.DownloadButton("Download the best", value=paths[0] if paths else None),
+            self.gallery: gr.Gallery(self.captions(hung), columns=self.columns(len(hung)), selected_index=None),
+            self.one: gr.DownloadButton("Download the best", value=paths[0] if paths else None, visible=bool(paths)),
             self.all: gr.DownloadButton(
                 f"Download all {len(paths)} (zip)", value=served(archive) if archive else None, visible=bool(archive)
             ),
-            self.scores: report(hung, threshold, given_up),
+            self.scores: self.score_report(hung, threshold, given_up),
             self.parcel: Parcel(tuple(paths), prompt),
             self._paths: paths,
         }
@@ -71,11 +96,6 @@ class Results:
     def again(self, parcel: Parcel | None) -> dict[Any, Any]:
         """Show what hung there before, if anything did."""
         return {self.column: gr.Column(visible=parcel is not None and bool(parcel.paths))}
-
-
-def columns(count: int) -> int:
-    """How many pictures hang side by side so that `count` of them fill their rows well."""
-    return {1: 2, 2: 2, 3: 3, 5: 3, 6: 3, 9: 3}.get(count, 4)
 
 
 def on_select(paths: list[str], event: gr.SelectData) -> gr.DownloadButton:

@@ -57,7 +57,7 @@ class Sender:
 class App:
     """Handed to every room's `build`: what the rooms work with, and what they share on the page.
 
-    `browser` remembers, in the visitor's own browser, who owns which job.
+    `browser` remembers, in the visitor's own browser, who owns which job; `tab` is that of the room being built.
     """
 
     services: Services
@@ -66,9 +66,11 @@ class App:
     page: gr.Blocks | None = None
     browser: gr.BrowserState | None = None
     tabs: gr.Tabs | None = None
+    tab: gr.Tab | None = None
     senders: list[Sender] = field(default_factory=list)
     receivers: list[Receiver] = field(default_factory=list)
     fetching: set[str] = field(default_factory=set)  # names of models that are on their way to this machine
+    learnt: dict[str, Any] = field(default_factory=dict)  # by kind of run, what those before have taught
 
 
 def connect(app: App) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gradio as gr
 
@@ -26,19 +26,48 @@ from tabs.widgets import guarded, known_browser, sentence
 if TYPE_CHECKING:
     from gradio.components import Component
 
-    from pipelines.steps import Result
+    from pipelines.steps import Command, Result
 
 Updates = dict[Any, Any]
 Story = tuple[str, str]  # the sentence about a result, and what else there is to say about it
 
 
-class Runner:
-    """Connects a room's buttons, its stage and its results with its jobs."""
+class Companion(Protocol):
+    """What a room shows beside a running job: `outputs` are its components.
 
-    def __init__(self, app: App, room: str, run: gr.Button, stop: gr.Button, stage: gr.HTML, results: Results) -> None:
+    `follow` gives their updates from one look at the job to the next (None before the first), `rest` those of a room
+    in which nothing runs.
+    """
+
+    outputs: list[Any]
+
+    def follow(self, view: View, before: View | None) -> Updates: ...
+
+    def rest(self) -> Updates: ...
+
+
+class Runner:
+    """Connects a room's buttons, its stage and its results with its jobs.
+
+    `draw(view, loading)` is the HTML of a job that waits or runs, `companion` what else a room shows meanwhile.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        room: str,
+        run: gr.Button,
+        stop: gr.Button,
+        stage: gr.HTML,
+        results: Results,
+        draw: Callable[[View, str], str] = wall.progress,
+        companion: Companion | None = None,
+    ) -> None:
         self.app, self.room = app, room
         self.run, self.stop, self.stage, self.results = run, stop, stage, results
-        self.outputs: list[Component] = [run, stop, stage, *results.outputs]
+        self._draw, self._companion = draw, companion
+        beside = [] if companion is None else companion.outputs
+        self.outputs: list[Component] = [run, stop, stage, *results.outputs, *beside]
 
     def connect(
         self,
@@ -93,6 +122,11 @@ class Runner:
         self.stop.click(on_stop, browser, self.stop, **quiet)
         gr.on([self.app.page.load], on_return, browser, outputs, **quiet)
 
+    def tell(self, memory: Any, command: Command) -> None:
+        """Say something to the job that this browser started last. Raises BadRequest when it is not known any more."""
+        memory = known_browser(memory)
+        self.app.jobs.command(memory["jobs"].get(self.room, ""), command, owner=memory["owner"])
+
     def hang(
         self, rows: Sequence[Row], prompt: str, threshold: float | None, story: Story, given_up: Sequence[Row] = ()
     ) -> Updates:
@@ -114,7 +148,7 @@ class Runner:
     async def _watch(
         self, job_id: str, owner: str, on_result: Callable[[Result], Updates], before: Parcel | None
     ) -> AsyncIterator[Updates]:
-        view = View("waiting")
+        view, seen = View("waiting"), None
         try:
             async for view in watch(self.app.jobs, job_id):
                 if view.state == "done":
@@ -122,7 +156,8 @@ class Runner:
                 elif view.ended:
                     yield self._failed(view.error or "This job was taken out of the queue.", before)
                 else:
-                    yield await asyncio.to_thread(self._busy, view)
+                    yield await asyncio.to_thread(self._busy, view, seen)
+                seen = view
         except AtelierError as error:
             yield self._failed(str(error), before)
         finally:
@@ -135,16 +170,18 @@ class Runner:
         except AtelierError:
             return False
 
-    def _busy(self, view: View) -> Updates:
+    def _busy(self, view: View, seen: View | None = None) -> Updates:
         return {
             self.run: gr.Button(visible=False),
             self.stop: gr.Button(visible=True),
-            self.stage: gr.HTML(wall.progress(view, self._loading()), visible=True),
+            self.stage: gr.HTML(self._draw(view, self._loading()), visible=True),
             **self.results.hide(),
+            **({} if self._companion is None else self._companion.follow(view, seen)),
         }
 
     def _rest(self) -> Updates:
-        return {self.run: gr.Button(visible=True), self.stop: gr.Button(visible=False)}
+        beside = {} if self._companion is None else self._companion.rest()
+        return {self.run: gr.Button(visible=True), self.stop: gr.Button(visible=False), **beside}
 
     def _failed(self, text: str, before: Parcel | None) -> Updates:
         shown = gr.HTML(wall.notice(text), visible=True)

@@ -24,18 +24,23 @@ def notice(text: str, kind: str = "error", more: str = "") -> str:
 def progress(view: View, loading: str = "") -> str:
     """Bar, words and live candidates of a job that waits or runs; `loading` names a model on its way into memory."""
     step = view.step
-    words = [_headline(view, loading)]
+    words = [headline(view, loading)]
     if view.state == "running" and step is not None:
         words.append(f"{view.elapsed:.0f} s" + (f", about {view.left:.0f} s left" if view.left is not None else ""))
     share = 100 * step.number / step.total if step is not None and step.total else 0
-    bar = f'<div class="bar-of-progress"><i style="width:{share:.0f}%"></i></div>'
     text = "".join(f"<span>{escape(word)}</span>" for word in words)
     moving = "" if step is not None else " moving"
-    board = _board(step.previews, step.data) if step is not None else ""
-    return f'<div class="progress{moving}" role="status"><div class="words">{text}</div>{bar}{board}</div>'
+    pictures = board(step.previews, step.data) if step is not None else ""
+    return f'<div class="progress{moving}" role="status"><div class="words">{text}</div>{bar(share)}{pictures}</div>'
 
 
-def _headline(view: View, loading: str) -> str:
+def bar(share: float) -> str:
+    """A bar of which `share` per cent are done."""
+    return f'<div class="bar-of-progress"><i style="width:{share:.0f}%"></i></div>'
+
+
+def headline(view: View, loading: str = "") -> str:
+    """What a job does now, in words."""
     if view.state == "waiting":
         before = {0: "Next in line", 1: "1 job before yours"}.get(view.ahead, f"{view.ahead} jobs before yours")
         return before + (f", starts in about {view.starts_in:.0f} s" if view.starts_in else "")
@@ -45,14 +50,17 @@ def _headline(view: View, loading: str) -> str:
     return f"Step {view.step.number} of {view.step.total}{note}"
 
 
-def _board(previews: Sequence[Image.Image], data: Mapping[str, Any]) -> str:
-    """The candidates by index; `data` may tell which were `dropped` and the `scores` measured on the way."""
+def board(previews: Sequence[Image.Image], data: Mapping[str, Any], side: int = 192, columns: int | None = None) -> str:
+    """The candidates by index, at most `side` pixels large, so many side by side.
+
+    `data` may tell which were `dropped` and the `scores` measured on the way.
+    """
     if not previews:
         return ""
-    columns = min(4, len(previews)) if len(previews) <= 8 else 6
+    columns = columns or (min(4, len(previews)) if len(previews) <= 8 else 6)
     dropped, scores = data.get("dropped", {}), data.get("scores", {})
     figures = "".join(
-        f'<figure class="{"gone" if index in dropped else ""}"><img src="{_data_uri(picture)}" '
+        f'<figure class="{"gone" if index in dropped else ""}"><img src="{_data_uri(picture, side)}" '
         f'alt="candidate {index + 1}">'
         + (f"<figcaption>{scores[index]:.3f}</figcaption>" if index in scores else "")
         + "</figure>"
@@ -61,7 +69,7 @@ def _board(previews: Sequence[Image.Image], data: Mapping[str, Any]) -> str:
     return f'<div class="board" style="--columns:{columns}">{figures}</div>'
 
 
-def _data_uri(picture: Image.Image, side: int = 192) -> str:
+def _data_uri(picture: Image.Image, side: int) -> str:
     # A page gets some of these every second, so they are small: about 3 kB each.
     small = picture.convert("RGB")
     small.thumbnail((side, side))

@@ -12,7 +12,7 @@ import gradio as gr
 from pipelines import text_to_image
 from tabs import examples, fetching
 from tabs.ranking import Row
-from tabs.restore import build_restore
+from tabs.restore import build_restore, restored
 from tabs.results import Results
 from tabs.rooms import App, Receiver
 from tabs.running import Runner
@@ -86,7 +86,7 @@ def build(app: App) -> None:
                 dice, again = controls.build_seed()
                 with gr.Accordion("More settings", open=False):
                     controls.build_more()
-                build_restore(app, controls)
+                build_restore(lambda path: restored(path, controls), controls.inputs)
     runner = Runner(app, ROOM, run, stop, stage, results)
     _connect(app, controls, runner, dice, again)
     if shelf is not None:

@@ -87,7 +87,7 @@ def typed_number(text: str | float | None, name: str, kind: type) -> Any:
     try:
         return kind(str(text).strip().replace(",", "."))
     except ValueError:
-        wanted = "a whole number, or nothing for a random one" if kind is int else "a number, or nothing for none"
+        wanted = "a whole number, or nothing" if kind is int else "a number, or nothing"
         raise BadRequest(f"{name} is {str(text).strip()[:40]!r}, it must be {wanted}.") from None
 
 

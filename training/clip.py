@@ -67,7 +67,7 @@ class Photographs:
     """Stand-ins for photographs, of which there are none: features that the ImageNet classifier is sure about.
 
     A pictogram's pooled feature has the statistics of a real one; moved along a row of the classifier it becomes one of
-    that class, to be named by "a photo of a ..." among all thousand.
+    that class. CLIP shall then name it among a thousand "a photo of a ..." as the classifier does, doubts included.
     """
 
     def __init__(self, sentence: SentenceEncoder, device: torch.device) -> None:
@@ -119,14 +119,15 @@ def losses_of(
     pooled = upper(model.visual.trunk, batch.maps)
     with torch.no_grad():
         original = upper(before, batch.maps[: max(len(batch.maps) // 4, 1)])
-        features, classes = photographs.batch(original.repeat(2, 1))
+        features, _ = photographs.batch(original.repeat(2, 1))
     images = F.normalize(model.visual.head(torch.cat([pooled, features])).float(), dim=-1)
     texts = F.normalize(model.text.proj(torch.cat([batch.texts, photographs.texts])).float(), dim=-1)
     has_wrong = batch.wrong.abs().sum(1, keepdim=True) > 0
     wrong = F.normalize(model.text.proj(batch.wrong).float(), dim=-1) * has_wrong
     count, scale = len(batch.maps), model.logit_scale
     pictograms = contrastive(images[:count], texts[:count], wrong, scale, batch.captions)
-    naming = F.cross_entropy(scale.exp().clamp(max=100) * images[count:] @ texts[count:].T, classes)
+    said = (scale.exp().clamp(max=100) * images[count:] @ texts[count:].T).log_softmax(1)
+    naming = F.kl_div(said, photographs.classify(features).softmax(1), reduction="batchmean")
     now, then = (photographs.classify(each).log_softmax(1) for each in (pooled[: len(original)], original))
     return pictograms, naming, F.kl_div(now, then, reduction="batchmean", log_target=True)
 

@@ -65,6 +65,11 @@ def parse(text: str, frames: int) -> CameraPath:
     Values may be left out from the right; empty rows and those that begin with "#" are passed over; rows may come in
     any order, and ";" parts them as a new line does. Raises BadRequest, in one sentence, for anything else.
     """
+    return from_rows(rows_of(text), frames)
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of such a text, as `from_rows` takes them. Raises BadRequest for a row without a colon."""
     if not isinstance(text, str):
         raise BadRequest(f"The camera path is {shown(text)}; write rows like 0: 1.02, 0, 0, 1 ({_COLUMNS}).")
     rows = []
@@ -75,7 +80,7 @@ def parse(text: str, frames: int) -> CameraPath:
         if not colon:
             raise BadRequest(f"The row {shown(row.strip())} of the camera path has no colon; write {_COLUMNS}.")
         rows.append([frame.strip(), *(value.strip() for value in values.split(","))])
-    return from_rows(rows, frames)
+    return rows
 
 
 def from_rows(rows: Iterable[Sequence[Any]], frames: int) -> CameraPath:

@@ -69,7 +69,8 @@ class Conductor:
         """The fields of a `FilmResult`, `made` among them, with what the steps have left."""
         notes = (*self._notes, *made["notes"], self._keeper.note)
         left = {"checkpoints": self._keeper.kept, "log": tuple(self.canvas.log)}
-        left |= {"curves": self.progress.curves, "at": self.progress.at, "stopped": self.stopped}
+        left |= {"curves": self.progress.curves, "at": self.progress.at, "pace": self.progress.pace}
+        left["stopped"] = self.stopped
         return {**made, **left, "notes": tuple(note for note in notes if note)}
 
     def _refine(self, part: float) -> None:

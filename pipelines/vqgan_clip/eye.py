@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipelines.ranking import unread_note
 from pipelines.vqgan_clip import cutouts, draw, losses
 from pipelines.vqgan_clip.cast import Cast, Part
 from pipelines.vqgan_clip.draw import Cuts
@@ -47,6 +48,11 @@ class Eye:
         self.cast = Cast(request)
         for targets in self._targets:
             targets.learn(self.cast.texts())
+
+    def unread(self) -> list[str]:
+        """A sentence for each text of which a CLIP does not read the end, "" for those that are read."""
+        texts = self.cast.texts()
+        return [unread_note(tower.ranker.overflow(text), "CLIP") for tower in self.towers for text in texts]
 
     def count(self, step: int) -> int:
         """How many cuts a step (from 0) takes: an even course from first to last, and at least one for each region."""

@@ -38,7 +38,7 @@ class FilmResult(Result):
     """A film: its `path` (None when it was stopped before its first frame), and how many `frames` at what `fps`.
 
     `picture` is its last frame as a PNG, from which a run can go on; `measures` what was measured, by name;
-    `checkpoints`, `log`, `curves` and `at` as in `run.VqganClipResult`; `notes` sentences.
+    `checkpoints`, `log`, `curves`, `at` and `pace` as in `run.VqganClipResult`; `notes` sentences.
     """
 
     path: Path | None
@@ -50,6 +50,7 @@ class FilmResult(Result):
     log: tuple[dict[str, Any], ...] = ()
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     at: list[int] = field(default_factory=list)
+    pace: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import BadRequest
-from common.images import content_hash, to_tensor
+from common.images import content_hash
 from pipelines import limits
 from pipelines.services import Services
 from pipelines.steps import Run, Step, Stop
+from pipelines.vqgan_clip.checkpoint import Saved
+from pipelines.vqgan_clip.ends import End, admitted, latent
 from pipelines.vqgan_clip.film import TASK, Film, FilmResult, Glances, film_table, growing, released
 from pipelines.vqgan_clip.outlook import MAX_FRAMES, FilmSettings, Outlook, outlook
-from safeguards.admit import admit
 from safeguards.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ MAX_PICTURES = 64
 
 @dataclass(frozen=True)
 class InterpolateRequest:
-    """What is asked for. `pictures` are files of uploads or results, or pictures in memory, in the order of the film.
+    """What is asked for. `pictures` are files of uploads or results, checkpoints of runs (the first canvas as it was),
+    or pictures in memory, in the order of the film.
 
     `frames` is how many there are from one picture to the next. On the way "lerp" mixes the latents evenly, "slerp"
     turns the vector of each cell from one direction to the other, which keeps contrast. With `quantise` every cell is
@@ -89,42 +91,20 @@ def run(request: InterpolateRequest, services: Services, device: str | None = No
     """
     began, stopped = time.monotonic(), False
     request = request.resolve(services.catalog)
-    pictures, notes = _admitted(request, services)
+    ends, notes = admitted(request.pictures, request.model, (request.width, request.height), services)
     glances = Glances()
     with services.pool.use(request.model, device) as vqgan, growing(Film(request.film, services)) as film:
-        latents = [_encoded(vqgan, picture) for picture in pictures]
+        latents = [latent(vqgan, end) for end in ends]
         for number, z in enumerate(_between(latents, request), 1):
             pixels = _decoded(vqgan, z, request.quantise)
             film.add(pixels)
             command = yield Step(number, request.total, f"frame {number} of {request.total}", glances.at(pixels))
             if stopped := isinstance(command, Stop) and number < request.total:
                 break
-        made = released(film, pixels, _recipe(request, pictures, services), device)
+        made = released(film, pixels, _recipe(request, ends, services), device)
     made["notes"] = (*notes, *made["notes"])
-    yield FilmResult(seconds=time.monotonic() - began, stopped=stopped, **made)
-
-
-def _admitted(request: InterpolateRequest, services: Services) -> tuple[list[Image], list[str]]:
-    """The pictures at the size of the film, covering it and cut evenly, and what was changed when they were read."""
-    from PIL import Image, ImageOps
-
-    pictures, notes = [], []
-    for source in request.pictures:
-        if isinstance(source, Image.Image):
-            picture = source.convert("RGB")
-        else:
-            admitted = admit(source, services.settings)
-            picture = admitted.image
-            notes += [f"{admitted.name}: {admitted.note}"] if admitted.note else []
-        pictures.append(ImageOps.fit(picture, (request.width, request.height), Image.Resampling.LANCZOS))
-    return pictures, notes
-
-
-def _encoded(vqgan: Any, picture: Image) -> Tensor:
-    import torch
-
-    with torch.inference_mode():
-        return vqgan.encode(to_tensor(picture).to(vqgan.device))
+    pace = (time.monotonic() - began) / number
+    yield FilmResult(seconds=time.monotonic() - began, stopped=stopped, pace=pace, **made)
 
 
 def _decoded(vqgan: Any, z: Tensor, quantise: bool) -> Tensor:
@@ -164,8 +144,9 @@ def mixed(one: Tensor, other: Tensor, part: float, way: str = "slerp") -> Tensor
     return torch.where(unclear, even, turned * torch.lerp(*lengths, part))
 
 
-def _recipe(request: InterpolateRequest, pictures: list[Image], services: Services) -> Recipe:
-    spec, parents = services.catalog.get(request.model), tuple(content_hash(picture) for picture in pictures)
+def _recipe(request: InterpolateRequest, ends: list[End], services: Services) -> Recipe:
+    spec = services.catalog.get(request.model)
+    parents = tuple(f"checkpoint {k}" if isinstance(end, Saved) else content_hash(end) for k, end in enumerate(ends, 1))
     settings = {"model": spec.name, "width": request.width, "height": request.height}
     settings["film"] = {"mode": MODE, **film_table(request)}
     return Recipe(TASK, spec.name, spec.revision or "", settings, parents=parents)

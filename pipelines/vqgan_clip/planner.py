@@ -7,7 +7,7 @@ small canvas and one cut are tried for real, what autograd keeps of them is coun
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,29 @@ class Plan:
         ways = [f"{self.chunk} cut-outs are looked at together"] if self.chunk < cuts else []
         ways += ["the decoder computes parts of itself twice"] if self.checkpointed else []
         return f"To fit into {self.free_mb:,.0f} MB, {' and '.join(ways)}." if ways else ""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a step keeps for its way back, in bytes: `cell` for each latent cell of `factor` pixels a side, and `cut`
+    for each cut-out, by the CLIP that keeps most."""
+
+    cell: float
+    cut: float
+    factor: int
+
+    def base(self, size: tuple[int, int], canvases: int) -> float:
+        """Bytes of the canvases of `size` (H, W) alone: their decoding, and their pixels in several forms."""
+        pixels = size[0] * size[1] * canvases
+        return (self.cell * pixels / self.factor**2 + 12 * pixels * FLOATS * 3) * MARGIN
+
+    def each(self, canvases: int) -> float:
+        """Bytes of one cut of every canvas."""
+        return self.cut * canvases * MARGIN
+
+    def peak_mb(self, size: tuple[int, int], canvases: int, cuts: int) -> float:
+        """Megabytes of a step that looks at so many cuts of each canvas at once, beside the models."""
+        return (self.base(size, canvases) + cuts * self.each(canvases)) / 2**20
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -88,6 +111,11 @@ def cut_bytes(tower: Tower, device: Any) -> float:
     return tried(2) - tried(1) + sampling
 
 
+def footprint(vqgan: Any, towers: Sequence[Tower]) -> Footprint:
+    """Measured on a small canvas and two cuts."""
+    return Footprint(decoder_bytes(vqgan, 1), max(cut_bytes(tower, vqgan.device) for tower in towers), vqgan.factor)
+
+
 def plan(
     vqgan: Any, towers: Sequence[Tower], size: tuple[int, int], canvases: int, cuts: int, free_mb: float | None = None
 ) -> Plan:
@@ -96,15 +124,14 @@ def plan(
     Raises OutOfMemory, with both numbers, when not even one cut at a time would fit.
     """
     free = (free_memory_mb(str(vqgan.device)) if free_mb is None else free_mb) * 2**20 * SHARE
-    cells = size[0] * size[1] / vqgan.factor**2 * canvases
     vqgan.checkpoint(False)
-    full = decoder_bytes(vqgan, cells)
-    each = max(cut_bytes(tower, vqgan.device) for tower in towers) * canvases * MARGIN
-    images = 12 * size[0] * size[1] * canvases * FLOATS * 3  # pixels, their gradient, pyramid, shares
+    full = footprint(vqgan, towers)
+    each = full.each(canvases)
     for checkpointed in (False, True):
         vqgan.checkpoint(checkpointed)
         # A checkpointed decoder computes one level again at a time; the last and largest keeps half of all.
-        base = ((decoder_bytes(vqgan, cells) + full / 2 if checkpointed else full) + images) * MARGIN
+        cell = decoder_bytes(vqgan, 1) + full.cell / 2 if checkpointed else full.cell
+        base = replace(full, cell=cell).base(size, canvases)
         chunk = min(cuts, int((free - base) // each)) if free > base else 0
         if chunk >= min(cuts, 4) or (checkpointed and chunk >= 1):
             return Plan(chunk, checkpointed, (base + chunk * each) / 2**20, free / SHARE / 2**20)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipelines.vqgan_clip.optimisation import Optimisation
 
 POINTS = (0.3, 0.6)  # fractions of the steps after which the judge looks
+LOOKS = 8
 FEWEST = 3  # canvases; of two, a branch would leave one idea only
 MOVED = 0.35  # share of a branch's cells that begin somewhere else
 
@@ -32,6 +33,11 @@ class Refill:
 def rounds(runs: int, steps: int, refill: bool) -> frozenset[int]:
     """After which steps the weakest are dropped."""
     return frozenset(math.ceil(point * steps) for point in POINTS) if refill and runs >= FEWEST else frozenset()
+
+
+def looks(steps: int) -> frozenset[int]:
+    """After which steps the judge looks, so that people see how the canvases fare."""
+    return frozenset(math.ceil(steps * part / LOOKS) for part in range(1, LOOKS))
 
 
 def renew(optimisation: Optimisation, scores: Sequence[float]) -> list[Refill]:

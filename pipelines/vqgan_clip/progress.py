@@ -38,6 +38,7 @@ class Progress:
         self._began = time.monotonic()
         self._looked = -math.inf
         self.spent = 0.0  # seconds that looking took
+        self.scores: dict[int, float] = {}  # by canvas, the judge's last ones
 
     def step(self, canvases: Optimisation, moment: Moment, seconds: float, note: str = "") -> Step:
         """The `Step` to yield after a step of the optimisation that took `seconds`.
@@ -53,6 +54,11 @@ class Progress:
     def paused(self, canvases: Optimisation) -> Step:
         """The `Step` to yield while the run is paused."""
         return Step(canvases.step_number, self.total, "paused", (), {**self._data(canvases), "paused": True})
+
+    @property
+    def pace(self) -> float:
+        """Seconds a step, over the last ones."""
+        return sum(self._pace) / max(len(self._pace), 1)
 
     @property
     def curves(self) -> dict[str, list[float | None]]:
@@ -105,7 +111,7 @@ class Progress:
             self._curves = {label: [values[k] for k in kept] for label, values in self._curves.items()}
 
     def _data(self, canvases: Optimisation) -> dict[str, Any]:
-        each = sum(self._pace) / max(len(self._pace), 1)
+        each = self.pace
         done = canvases.step_number
         return {
             "losses": self._latest,
@@ -117,6 +123,8 @@ class Progress:
             "seeds": list(canvases.seeds),
             "seconds_per_step": each,
             "left": each * (self.total - done),
+            "scores": self.scores,
             "changes": len(canvases.log),
+            "log": tuple(canvases.log),
             "planned_mb": canvases.plan.peak_mb if canvases.plan else None,
         }

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import AtelierError, OutOfMemory
 from common.images import to_pil
-from pipelines.ranking import recipe_table, unread_note
+from pipelines.ranking import recipe_table
 from pipelines.services import Services
 from pipelines.steps import Command, Result, Run, Step, Stop
 from pipelines.vqgan_clip import population
-from pipelines.vqgan_clip.cast import Cast
 from pipelines.vqgan_clip.judging import Judge
 from pipelines.vqgan_clip.keeper import Keeper
 from pipelines.vqgan_clip.opening import opened
@@ -51,7 +50,7 @@ class VqganClipResult(Result):
     """Pictures, best first, by the ranker `judge`, which `fair` says was not optimised itself.
 
     `steps` are those done; `checkpoints` the files by step; `log` the changes made on the way; `refills` the canvases
-    replaced; `curves` (see `Progress`) with their steps `at`; `notes` sentences.
+    replaced; `curves` (see `Progress`) with their steps `at`; `pace` seconds a step; `notes` sentences.
     """
 
     pictures: tuple[Picture, ...]
@@ -63,6 +62,7 @@ class VqganClipResult(Result):
     refills: tuple[Refill, ...] = ()
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     at: list[int] = field(default_factory=list)
+    pace: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -79,8 +79,8 @@ def run(
     every picture, and AtelierError when the losses are no numbers any more.
 
     `Step.data`: "losses" (by label the latest value of each canvas), "curves" and "at" (see `Progress`), "rate",
-    "cuts", "prompts", "seeds", "seconds_per_step", "left" (s), "changes" (how many were made),
-    "planned_mb" (memory beside the models), "paused" when it is.
+    "cuts", "prompts", "seeds", "seconds_per_step", "left" (s), "changes" (how many were made), "log" (which), "scores"
+    (the judge's last ones, by canvas), "planned_mb" (memory beside the models), "paused" when it is.
     """
     began, stopped = time.monotonic(), False
     request = request.resolve(services.catalog)
@@ -112,22 +112,33 @@ class _Session:
         self.keeper = Keeper(request.steps, services, self._folder)
         self._judge = Judge(canvases.request, canvases.pictures, services, device)
         self._rounds = population.rounds(request.runs, request.steps, request.refill)
+        # Of one canvas there is nothing to compare, so no model is loaded beside it just for its score.
+        self._looks = population.looks(request.steps) if request.runs > 1 or not self._judge.fair else frozenset()
         self._refills: list[Refill] = []
-        self._notes = [*canvases.pictures.notes, *_unread(canvases)]
+        self._notes = [*canvases.pictures.notes, *canvases.eye.unread()]
         if canvases.plan is not None:
             self._notes.append(canvases.plan.sentence(max(request.cuts or 0, request.cuts_end or 0)))
         self.hint = ""  # to show beside the next steps
 
     def after(self, canvases: Optimisation) -> None:
         """Look after each step whether canvases are to be dropped, and whether to leave a checkpoint."""
-        if canvases.step_number in self._rounds:
-            try:
+        step = canvases.step_number
+        try:
+            if step in self._looks | self._rounds:
                 scores = self._judge.scores(to_pil(canvases.picture()))
-                self._refills += population.renew(canvases, scores)
-                self.hint = f"{len(self._refills)} weaker canvases made room for branches"
-            except OutOfMemory:  # of the judge beside the models; at the end there is room for it alone
-                self._rounds = frozenset()
+                self.progress.scores = dict(enumerate(scores))
+                if step in self._rounds:
+                    self._renew(canvases, scores)
+        except OutOfMemory:  # of the judge beside the models; at the end there is room for it alone
+            self._rounds = self._looks = frozenset()
         self.keeper.watch(canvases)
+
+    def _renew(self, canvases: Optimisation, scores: list[float]) -> None:
+        made = population.renew(canvases, scores)
+        self._refills += made
+        replaced = {each.index for each in made}
+        self.progress.scores = {k: score for k, score in enumerate(scores) if k not in replaced}
+        self.hint = f"{len(self._refills)} weaker canvases made room for branches"
 
     def heard(self, command: Command | None, canvases: Optimisation) -> Generator[Step, Command | None, bool]:
         """Do what was said; while paused, wait and listen on. Returns whether to stop."""
@@ -173,6 +184,7 @@ class _Session:
             "checkpoints": self.keeper.kept,
             "curves": self.progress.curves,
             "at": self.progress.at,
+            "pace": self.progress.pace,
             "notes": tuple(note for note in notes if note),
         }
 
@@ -181,9 +193,3 @@ class _Session:
         settings = {name: value for name, value in to_plain(request).items() if name != "seed"}
         revision = self._services.catalog.get(request.model).revision or ""
         return Recipe(TASK, request.model, revision, settings, request.seed, scores, parents=canvases.pictures.parents)
-
-
-def _unread(canvases: Optimisation) -> list[str]:
-    """A sentence for each text of which a CLIP does not read the end."""
-    texts = Cast(canvases.request).texts()
-    return [unread_note(tower.ranker.overflow(text), "CLIP") for tower in canvases.eye.towers for text in texts]

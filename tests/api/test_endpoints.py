@@ -127,3 +127,57 @@ def _wait(condition, seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_vqgan_clip_gives_picture_checkpoints_and_recipe(client):
+    best, film, table = client.predict("red:2 | blue:-1", steps=4, seed=5, canvases=2, api_name="/vqgan_clip")
+    assert film is None and sorted(item["seed"] for item in table["pictures"]) == [5, 6]
+    scores = [item["score"] for item in table["pictures"]]
+    assert scores == sorted(scores, reverse=True)
+    assert read(best).settings["prompts"] == "red:2 | blue:-1" and table["recipe"]["seed"] == 5
+    assert sorted(map(int, table["checkpoints"])) == [1, 2, 3, 4] and table["at"] == [1, 2, 3, 4]
+    last = handle_file(table["checkpoints"]["4"])
+    _, _, more = client.predict("green", checkpoint=last, steps=6, canvases=2, api_name="/vqgan_clip")
+    assert more["at"] == [5, 6] and more["log"][-1]["prompts"] == "green"
+
+
+def test_vqgan_clip_makes_films(client, tmp_path):
+    more = {"flight.first_steps": 2, "cuts": 4}
+    _, film, table = client.predict(
+        "red",
+        mode="flight",
+        frames=3,
+        steps=1,
+        camera="0: 1.1; 2: 1",
+        film="gif",
+        settings=more,
+        api_name="/vqgan_clip",
+    )
+    assert Image.open(film).n_frames == 3 and table["recipe"]["settings"]["film"]["camera"].startswith("0: 1.1")
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    ends = [handle_file(tmp_path / "a.png"), handle_file(tmp_path / "b.png")]
+    _, film, _ = client.predict(mode="between", pictures=ends, frames=4, api_name="/vqgan_clip")
+    assert film.endswith(".mp4") and read(film).settings["film"]["mode"] == "interpolation"
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"prompt": ""}, ["holds no words"]),
+        ({"prompt": "cat", "mode": "dream"}, ["dream", "flight"]),
+        ({"prompt": "cat", "model": "tiny"}, ["tiny-vqgan"]),
+        ({"prompt": "cat", "clips": "nobody"}, ["nobody"]),
+        ({"prompt": "cat", "width": 33}, ["33", "multiple of 4"]),
+        ({"prompt": "cat", "seed": -1}, ["seed is -1"]),
+        ({"prompt": "cat", "settings": {"magic": 1}}, ["magic", "rate"]),
+        ({"prompt": "cat", "settings": {"rate": "fast"}}, ["fast", "0.0001"]),
+        ({"prompt": "cat", "mode": "flight", "camera": "0 1"}, ["no colon"]),
+        ({"prompt": "cat", "mode": "restyle"}, ["no video"]),
+    ],
+)
+def test_bad_input_of_vqgan_clip_is_one_sentence(client, values, named):
+    with pytest.raises(AppError) as refused:
+        client.predict(**values, api_name="/vqgan_clip")
+    for word in named:
+        assert word in str(refused.value)

@@ -27,7 +27,7 @@ def downloads(monkeypatch):
 
 
 async def collect(spec):
-    return [text async for text in fetching._fetched(APP, spec)]
+    return [text async for text in fetching.fetched(APP, spec)]
 
 
 def test_a_note_tells_licence_and_size():
@@ -43,7 +43,7 @@ def test_the_button_is_there_only_for_what_is_elsewhere_and_never_for_strangers(
     services = SimpleNamespace(
         catalog=SimpleNamespace(is_available=lambda spec: is_here), settings=SimpleNamespace(public=public)
     )
-    offer = fetching._offer(SimpleNamespace(services=services), HUB)
+    offer = fetching.offer(SimpleNamespace(services=services), HUB)
     assert offer == {"value": "Fetch 1.2 GB", "visible": visible}
 
 
@@ -58,7 +58,7 @@ def test_progress_is_told_until_the_files_are_here(downloads):
 
     async def watch():
         told = []
-        async for text in fetching._fetched(APP, HUB):
+        async for text in fetching.fetched(APP, HUB):
             told.append(text)
             if "50 %" in text:
                 gate.set()

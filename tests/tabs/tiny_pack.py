@@ -137,6 +137,13 @@ def _judge(context: LoadContext) -> TinyJudge:
     return TinyJudge()
 
 
+def _vqgan(context: LoadContext) -> Any:
+    """A VQGAN whose codes are colours, 4 x 4 pixels a cell."""
+    from tests.pipelines.vqgan_clip.film_services import load_colours
+
+    return load_colours(context)
+
+
 def _spec(name: str, title: str, role: str, load: Any, controls: dict | None = None, **more: Any) -> ModelSpec:
     about = {"pack": "starter", "source": name, "revision": None, "licence": "MIT", "download_mb": 1, "memory_mb": 1}
     return ModelSpec(name=name, title=title, role=role, load=load, controls=controls or {}, **{**about, **more})
@@ -149,6 +156,7 @@ CONTROLS = {
     "guidance": Range(1, 10, 0.5, 4),
     "schedulers": ("Euler", "DDIM"),
 }
+VQGAN_SIZES = {"width": Range(16, 128, 4, 32), "height": Range(16, 128, 4, 32)}
 # "starter", because a model of the pack "debug" is never shown on a page, and this page is what the tests look at.
 SPECS = (
     _spec("tiny", "Tiny painter", "text_to_image", _painter(0.02), CONTROLS, default_scheduler="Euler"),
@@ -175,6 +183,7 @@ SPECS = (
         note="Never fetched in tests.",
     ),
     _spec("tiny-judge", "Tiny judge", "ranker", _judge),
+    _spec("tiny-vqgan", "Tiny VQGAN", "vqgan", _vqgan, VQGAN_SIZES),
 )
 
 

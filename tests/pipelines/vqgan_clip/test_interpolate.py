@@ -173,3 +173,36 @@ def test_the_ends_of_slerp_are_exact():
     one, other = torch.randn(2, 4, 3, 5), torch.randn(2, 4, 3, 5)
     assert torch.equal(mixed(one, other, 0), one)
     assert torch.equal(mixed(one, other, 1), other)
+
+
+@pytest.fixture
+def left(services):
+    """A checkpoint that a run of two steps left, and the mean colour of its first canvas."""
+    from pipelines.vqgan_clip.request import VqganClipRequest
+    from pipelines.vqgan_clip.run import run as run_picture
+
+    asked = VqganClipRequest("red", model="colours", start="noise", steps=2, cuts=4, width=32, height=32, seed=3)
+    *_, result = run_picture(asked, services)
+    picture = next(each for each in result.pictures if each.index == 0)
+    return result.checkpoints[2], np.asarray(Image.open(picture.path)).mean((0, 1)) / 255
+
+
+def test_from_a_checkpoint_to_a_picture(services, left):
+    path, colour = left
+    *_, result = run(replace(REQUEST, model="colours", quantise=True, pictures=(path, plain("blue"))), services)
+    seen = colours(result.path)
+    assert np.allclose(seen[0], colour, atol=0.02) and np.allclose(seen[-1], (0, 0, 1), atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"width": 64}, "32 x 32 pixels"), ({"model": "random"}, "with colours")]
+)
+def test_a_checkpoint_of_another_film_is_refused(services, left, changes, words):
+    with pytest.raises(BadRequest, match=words):
+        list(run(replace(REQUEST, **{"model": "colours", **changes}, pictures=(left[0], plain("blue"))), services))
+
+
+def test_what_is_no_checkpoint_is_refused(services, tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BadRequest, match=r"x\.safetensors is no checkpoint"):
+        list(run(replace(REQUEST, pictures=(tmp_path / "x.safetensors", plain("blue"))), services))

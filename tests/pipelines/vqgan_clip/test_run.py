@@ -95,7 +95,9 @@ def test_the_weakest_make_room_for_branches(services, monkeypatch):
     monkeypatch.setattr(module.Judge, "scores", scores)
     steps, result = collect(replace(ASKED, runs=4, steps=10), services)
     refills = [(each.step, each.index, each.source) for each in result.refills]
-    assert looks == [4, 4, 4] and refills == [(3, 0, 1), (6, 0, 1)]
+    assert looks == [4] * 9 and refills == [(3, 0, 1), (6, 0, 1)]  # eight on the way, and the end
+    assert steps[0].data["scores"] == {} and steps[1].data["scores"] == {0: 0.1, 1: 0.9, 2: 0.5, 3: 0.3}
+    assert steps[2].data["scores"] == {1: 0.9, 2: 0.5, 3: 0.3}  # of a new branch nothing is known yet
     assert [each.dropped for each in result.refills] == [7, 11] and [each.seed for each in result.refills] == [11, 12]
     assert steps[2].data["seeds"] == [11, 8, 9, 10] and "made room" in steps[3].note
     assert result.pictures[0].index == 1

@@ -1,0 +1,1 @@
+"""Prompts as data: exploring files of them, scoring and submitting predictions, comparing methods, maps of meaning."""
