@@ -164,4 +164,16 @@ SPECS = (
         "Trained with a sigmoid loss; reads 64 tokens, and its cosines are lower than CLIP's.",
         "tokenizer*",
     ),
+    _hub(
+        "clip-vit-b-32-openai", "CLIP ViT-B/32 (OpenAI)", "timm/vit_base_patch32_clip_224.openai", "MIT", 605,
+        "The first CLIP; what most published ClipCaps see through.",
+    ),
+    _hub(
+        "clip-rn50x4-openai", "CLIP RN50x4 (OpenAI)", "timm/resnet50x4_clip.openai", "MIT", 713,
+        "A convolutional CLIP at 288 pixels; what ClipCap's Transformer mapper for COCO sees through.",
+    ),
+    _hub(
+        "clip-vit-l-14-openai", "CLIP ViT-L/14 (OpenAI)", "timm/vit_large_patch14_clip_224.openai", "MIT", 1710,
+        "Guides Stable Diffusion 1; the interrogator's phrases were chosen with it.",
+    ),
 )  # fmt: skip
