@@ -78,6 +78,22 @@ class Eye:
         overlap = None if self._masks is None else cutouts.overlap(self._masks, cuts)
         return cuts, losses.attention(overlap, everywhere)
 
+    def dislike(self, pixels: Tensor) -> Tensor:
+        """How far pictures (N, 3, H, W) in [0, 1] are from the first step's prompts for the whole canvas, (N,)."""
+        import torch
+        import torch.nn.functional as F
+
+        parts, goals = self.goals(0)
+        total = torch.zeros(len(pixels), device=pixels.device)
+        with torch.no_grad():
+            for tower, goal in zip(self.towers, goals, strict=True):
+                seen = F.interpolate(pixels, (tower.size, tower.size), mode="bilinear", antialias=True)
+                features = torch.cat([tower(part) for part in seen.split(8)])[:, None]
+                everywhere = torch.zeros(len(pixels), 1, len(self._homes), device=pixels.device)
+                everywhere[..., 0] = 1
+                total += losses.pulls(features, everywhere, goal, len(parts))[0]
+        return total
+
     def noises(self, count: int, random: Sequence[torch.Generator]) -> list[Tensor | None]:
         """For each tower the noise to add to its cuts, (B, N, 3, c, c), each cut's of its own strength; or None."""
         import torch

@@ -53,12 +53,12 @@ class Optimisation:
         self.step_number = 0
         self.log: list[dict[str, Any]] = []
         self._replay = list(request.log)
+        self.eye = Eye(clips, request, self.pictures, vqgan.device)
         self._begin()
         self.random = {"cuts": [], "noise": []}
         for seed in self.seeds:
             self.random["cuts"].append(starts.generator(seed, "cuts"))
             self.random["noise"].append(starts.generator(seed, "noise", str(self.z.device)))
-        self.eye = Eye(clips, request, self.pictures, self.z.device)
         self.gradient = Gradient(vqgan, self.eye.towers, self.eye.preset.pooled, chunk)
         self.gradient.freeze(self.goal, self.pictures)
         self.plan: Plan | None = None
@@ -70,12 +70,19 @@ class Optimisation:
         request, start = self.request, None
         if self.pictures.start is not None:
             start = fractions(self.pictures.start, self.vqgan.device)[None]
-        first = [starts.first_latent(self.vqgan, request.start, self.size, seed, start) for seed in self.seeds]
-        self.z = torch.cat(first).requires_grad_()
+        self.z = torch.cat([self._first(seed, start) for seed in self.seeds]).requires_grad_()
         self.average, self.averaged = self.z.detach().clone(), 0  # and of how many steps it is
         self.goal = self.average.clone() if start is None else self._encoded(start)
         self.pull_weight: float | None = None  # None: that of the request, which decays
         self.optimiser = make_optimiser(request.optimiser, self.z, request.rate)
+
+    def _first(self, seed: int, start: Tensor | None) -> Tensor:
+        """The canvas of one seed, (1, C, h, w). Of many spots of other colours, the one that the eye likes best."""
+        if self.request.start != "spot":
+            return starts.first_latent(self.vqgan, self.request.start, self.size, seed, start)
+        spots = starts.spots(*self.size, starts.generator(seed, "start")).to(self.vqgan.device)
+        best = self.eye.dislike(spots).argmin()
+        return self.vqgan.encode(spots[best : best + 1]).float()
 
     def step(self) -> Moment:
         """One step of the optimiser on all canvases.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 STARTS = ("noise", "perlin", "gradient", "flat", "spot", "image", "checkpoint")
 OCTAVES = 5
 LIGHT, STRONG = (0.15, 0.95), (0.6, 0.7)  # saturation and value
+SPOTS = 32  # of which one is chosen
 RADIUS = 0.3  # of the spot, as a share of the canvas's short side
 
 
@@ -83,6 +84,13 @@ def spot(height: int, width: int, random: torch.Generator) -> Tensor:
     distance = ((x - width / 2).square() + (y - height / 2).square()).sqrt() / min(height, width)
     inside = torch.sigmoid((RADIUS - distance) * 50)[None, None]
     return torch.lerp(ground.view(1, 3, 1, 1), figure.view(1, 3, 1, 1), inside)
+
+
+def spots(height: int, width: int, random: torch.Generator) -> Tensor:
+    """Spots of different colours to choose from, (SPOTS, 3, H, W) in [0, 1]."""
+    import torch
+
+    return torch.cat([spot(height, width, random) for _ in range(SPOTS)])
 
 
 def _gradient_noise(height: int, width: int, cells: int, random: torch.Generator) -> Tensor:

@@ -312,3 +312,14 @@ def test_other_errors_are_not_mistaken_for_memory(optimisation, monkeypatch):
     monkeypatch.setattr(cutouts, "take", lambda *given, **named: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ours.step()
+
+
+def test_of_many_spots_the_one_that_the_prompts_like_best_is_the_start(optimisation, vqgan):
+    prompt = "a red car"
+    ours, other = (optimisation(prompts=text, start="spot") for text in (prompt, "fog:2 | a cat:-1"))
+    spots = starts.spots(32, 32, starts.generator(7, "start"))
+    disliked = ours.eye.dislike(spots)
+    assert disliked.shape == (starts.SPOTS,) and disliked.argmin() != other.eye.dislike(spots).argmin()
+    assert torch.equal(ours.z, vqgan.encode(spots[disliked.argmin()][None]).float())
+    assert not torch.equal(ours.z, other.z)
+    assert torch.equal(ours.z, optimisation(prompts=prompt, start="spot").z)
