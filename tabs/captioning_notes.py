@@ -15,7 +15,8 @@ from tabs.widgets import choices, sentence, size
 if TYPE_CHECKING:
     from models.spec import ModelSpec
 
-NOBODY = "No captioner is on this machine. Choose one above to fetch it."
+NOBODY = "No captioner is on this machine yet."
+FETCH_ONE = "Choose one above to fetch it."
 NONE_KNOWN = "This app knows no captioner: its weights folder lacks them, and no other is listed."
 
 
@@ -70,7 +71,8 @@ def notes(app: App, names: Sequence[str] | None) -> str:
     if not specs:
         lines = [f'<p class="model-note"><b>{NONE_KNOWN}</b></p>']
     elif not any(catalog.is_available(spec) for spec in specs):
-        lines.insert(0, f'<p class="model-note"><b>{NOBODY}</b></p>')
+        way = "" if app.services.settings.public else f" {FETCH_ONE}"
+        lines.insert(0, f'<p class="model-note"><b>{NOBODY}{way}</b></p>')
     return "".join(lines)
 
 

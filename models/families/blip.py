@@ -15,7 +15,7 @@ from models.decoding.wording import Wording
 from models.families.blip2_networks import network_of
 from models.families.blip_continuation import HubContinuation
 from models.families.blip_networks import Network
-from models.families.caption_contract import EVERYWHERE, Caption, Decoding
+from models.families.caption_contract import DETAILS, EVERYWHERE, Caption, Decoding
 from models.families.reading import readable
 from models.sources import require
 from models.spec import LoadContext, ModelSpec
@@ -141,7 +141,15 @@ def _end(model: Any) -> list[int]:
     return list(end) if isinstance(end, list | tuple) else [end]
 
 
-def _hub(name: str, title: str, source: str, licence: str, sizes_mb: tuple[float, float], note: str) -> ModelSpec:
+def _hub(
+    name: str,
+    title: str,
+    source: str,
+    licence: str,
+    sizes_mb: tuple[float, float],
+    note: str,
+    **controls: tuple[str, ...],
+) -> ModelSpec:
     download_mb, memory_mb = sizes_mb
     return ModelSpec(
         name=name,
@@ -154,6 +162,7 @@ def _hub(name: str, title: str, source: str, licence: str, sizes_mb: tuple[float
         download_mb=download_mb,
         memory_mb=memory_mb,
         load=load,
+        controls=controls,
         note=note,
         files=("config.json", "*config.json", "preprocessor_config.json", "*token*", "*model*"),
     )
@@ -191,10 +200,10 @@ SPECS = (
     ),
     _hub(
         "florence-2-base", "Florence-2 base", "florence-community/Florence-2-base-ft", "MIT", (1080, 930),
-        "Three lengths: a caption, a detailed one, a paragraph.",
+        "Three lengths: a caption, a detailed one, a paragraph.", detail=DETAILS,
     ),
     _hub(
         "florence-2-large", "Florence-2 large", "florence-community/Florence-2-large-ft", "MIT", (3300, 3100),
-        "As the base model, with more knowledge.",
+        "As the base model, with more knowledge.", detail=DETAILS,
     ),
 )  # fmt: skip

@@ -58,9 +58,9 @@ def paint(tmp_path):
 
 
 def bring(me, paths):
-    before = me.page.locator(".strip figure").count()
     me.page.locator(".atelier-drop-captions input[type=file]").set_input_files(paths)
-    me.page.locator(".strip figure").nth(before + len(paths) - 1).wait_for()
+    count = "1 picture" if len(paths) == 1 else f"{len(paths)} pictures"
+    me.page.locator(".strip .count", has_text=count).wait_for()
 
 
 def choose(me, *titles):
@@ -176,7 +176,7 @@ def test_a_long_table_has_pages_and_keeps_what_was_corrected(enter, paint):
 def test_stop_keeps_what_is_finished_and_a_refresh_finds_it_again(enter, paint, salon):
     me = enter()
     bring(me, paint(*["red"] * 40))
-    choose(me, "Slow namer")
+    choose(me, "Colour namer", "Slow namer")
     caption(me)
     me.page.locator(".growing p:not(.draft)").first.wait_for()
     me.reload()
@@ -187,7 +187,7 @@ def test_stop_keeps_what_is_finished_and_a_refresh_finds_it_again(enter, paint, 
     assert words(me)[0].split() == ["a", "red", "picture"]
     assert not salon.jobs.status().running
     chosen = me.page.locator(".atelier-settings .token").all_inner_texts()
-    assert [name.strip() for name in chosen] == ["Slow namer"]  # settings are remembered
+    assert [name.strip() for name in chosen] == ["Colour namer", "Slow namer"]  # settings are remembered
 
 
 def test_methods_show_their_own_settings(enter, paint):
@@ -198,7 +198,7 @@ def test_methods_show_their_own_settings(enter, paint):
     me.page.get_by_role("option", name="Sampling").click()
     me.page.get_by_label("number input for Top-p").wait_for()
     assert not me.page.get_by_label("number input for Beams").is_visible()
-    assert me.page.get_by_label("Seed").locator("visible=true").count() == 1
+    assert me.page.get_by_label("Seed", exact=True).locator("visible=true").count() == 1
     me.page.get_by_label("How words are chosen").click()
     me.page.get_by_role("option", name="Diverse beams").click()
     me.page.get_by_label("number input for Groups of beams").wait_for()
@@ -230,6 +230,15 @@ def test_a_captioner_from_elsewhere_offers_to_be_fetched(enter):
     me.page.get_by_label("A paragraph").wait_for(state="hidden")
 
 
+def test_a_folder_brings_its_pictures_and_the_rest_is_told_of(enter, paint, tmp_path):
+    me = enter()
+    folder = paint("red", "blue")[0].parent
+    (folder / "notes.txt").write_text("not a picture")
+    me.page.locator(".atelier-sources input[type=file]").first.set_input_files(folder)
+    me.page.get_by_text("1 file was left out").wait_for()
+    assert me.page.locator(".strip figure").count() == 2
+
+
 def test_pictures_come_from_other_rooms_the_shelf_and_the_clipboard_and_go_on(enter):
     me = enter()
     me.page.get_by_role("button", name="Take example picture 1").click()
@@ -241,7 +250,9 @@ def test_pictures_come_from_other_rooms_the_shelf_and_the_clipboard_and_go_on(en
     caption(me)
     said = words(me)[0].replace("\n", " ")
     me.page.get_by_role("button", name="Use this prompt").locator("visible=true").click()
-    assert me.prompt.input_value() == " ".join(said.split())
+    me.page.wait_for_function(
+        "([box, said]) => box.value === said", arg=[me.prompt.element_handle(), " ".join(said.split())]
+    )
     me.page.get_by_role("button", name="Generate").click()
     me.wait_for_pictures(4)
     me.page.get_by_role("button", name="Caption these →").locator("visible=true").click()

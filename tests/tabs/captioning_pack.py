@@ -17,7 +17,7 @@ from tests.tabs import tiny_pack
 if TYPE_CHECKING:
     from pipelines.services import Services
 
-SECONDS = 0.4  # that the slow one takes for a token
+SECONDS = 0.25  # that the slow one takes for a token of a picture
 
 
 class Namer(ColourNamer):
@@ -28,13 +28,13 @@ class Namer(ColourNamer):
 
 
 class SlowNamer(Namer):
-    """Takes its time for each word, and one picture after another."""
+    """Takes its time for each word of each picture."""
 
     title = "Slow namer"
 
     def caption(self, pictures: Sequence[Any], decoding: Decoding) -> Iterator[list[str] | list[list[Caption]]]:
         for said in super().caption(pictures, decoding):
-            time.sleep(SECONDS)
+            time.sleep(SECONDS * len(pictures))
             yield said
 
 
