@@ -26,6 +26,7 @@ NAMES = (
     "vqgan_clip",
     "captioning",
     "image_index",
+    "interrogator",
 )  # a module each, `measure(bench)` in it
 RESULTS = Path(__file__).with_name("results.json")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ class Reader(ABC):
 
     def __init__(self, ranker: Any) -> None:
         self.ranker, self.limit = ranker, int(ranker.token_limit)
+        self._lengths: dict[str, int] = {}
+
+    @cached_property
+    def markers(self) -> int:
+        """How many markers stand around a text: a start and an end, or an end alone."""
+        return self.count("")
 
     @abstractmethod
     def count(self, text: str) -> int:
@@ -31,6 +38,12 @@ class Reader(ABC):
     @abstractmethod
     def read(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors (N, D) float32 on the CPU; of each text the first `limit` tokens count."""
+
+    def length(self, text: str) -> int:
+        """Tokens of `text` without markers, remembered."""
+        if text not in self._lengths:
+            self._lengths[text] = self.count(text) - self.markers
+        return self._lengths[text]
 
     def extend(self, prompt: str, additions: Sequence[str]) -> Tensor:
         """Unit vectors (N, D) float32 of the prompt with each of the additions behind a comma; exact."""
@@ -49,10 +62,6 @@ def joined(prompt: str, addition: str) -> str:
 class WholeReader(Reader):
     """Reads every prompt from its first word, as a tower must in which each token sees all others."""
 
-    def __init__(self, ranker: Any) -> None:
-        super().__init__(ranker)
-        self._counts: dict[str, int] = {}
-
     def count(self, text: str) -> int:
         """See `Reader.count`. Counted as the ranker's own tokenizer does, or in words where it has none."""
         ranker = self.ranker
@@ -67,7 +76,7 @@ class WholeReader(Reader):
 
     def fits(self, prompt: str, addition: str) -> bool:
         """See `Reader.fits`: the parts are counted by themselves, which can only count a token too many."""
-        return sum(self._own(each) for each in (prompt, JOIN.strip(), addition)) + 2 <= self.limit
+        return sum(map(self.length, (prompt, JOIN.strip(), addition))) + self.markers <= self.limit
 
     def read(self, texts: Sequence[str]) -> Tensor:
         """See `Reader.read`. Texts of one length together, because a batch is as slow as its longest."""
@@ -81,11 +90,6 @@ class WholeReader(Reader):
                 parts.append(self.ranker.encode_texts(some).float().cpu())
         back = torch.tensor(order).argsort()
         return torch.cat(parts)[back].clone()
-
-    def _own(self, text: str) -> int:
-        if text not in self._counts:
-            self._counts[text] = self.count(text) - 2
-        return self._counts[text]
 
 
 class SharingReader(Reader):

@@ -1,0 +1,154 @@
+"""The interrogator against the published algorithm on the same random CLIP, and the starter pack's times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.bench import Bench
+from benchmarks.plain_interrogator import grow, rank
+from benchmarks.report import Figure
+
+MODEL = "ViT-B-32"  # its size; the weights are random, so the prompt means nothing and the work is all the same
+CANDIDATES, STEPS, START = 256, 8, "a picture of a small red house beside a lake in the mountains"
+GOAL = 10.0
+RANKED, DIMENSION, WANTED = 112_000, 512, 2048
+FAST_GOAL, BEST_GOAL = 0.5, 5.0
+PICTURES = 3
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """The chain, the ranking, and the starter pack: seconds a picture and what pruning loses."""
+    return [_chain(bench.services.pool.devices[0]), _ranking(), *_starter(bench)]
+
+
+def random_ranker(name: str = MODEL, device: str = "cpu") -> Any:
+    """An open_clip model with random weights as a ranker."""
+    import open_clip
+    import torch
+
+    from models.families.clip import OpenClipRanker
+
+    torch.manual_seed(0)
+    model = open_clip.create_model(name, pretrained=None)
+    size = model.visual.image_size
+    transform = open_clip.image_transform(size if isinstance(size, tuple) else (size, size), is_train=False)
+    return OpenClipRanker(model, transform, open_clip.get_tokenizer(name), device)
+
+
+def _chain(device: str) -> Figure:
+    import torch
+
+    from models.prompting.readers import reader_of
+    from pipelines.image_to_prompt.chain import EXACT, Chain
+
+    ranker, phrases = random_ranker(device=device), _phrases(CANDIDATES)
+    width = ranker.encode_texts([START]).shape[-1]
+    image = torch.nn.functional.normalize(torch.randn(width, generator=torch.Generator().manual_seed(1)), dim=0)
+    effort = replace(EXACT, least=STEPS, most=STEPS)
+
+    def ours() -> tuple[str, list[str]]:
+        chain = Chain(reader_of(ranker), image, START, [(phrase, "") for phrase in phrases], effort)
+        last = list(chain.grow())[-1]
+        return chain.best.text, [term.phrase for term in last.terms]
+
+    ours()  # warms up
+    began = time.perf_counter()
+    made = ours()
+    mine = time.perf_counter() - began
+    began = time.perf_counter()
+    plain = grow(ranker, image, START, phrases, STEPS, STEPS)
+    theirs = time.perf_counter() - began
+    what = f"interrogator, mode best, {MODEL} of random weights, {CANDIDATES} candidates, {STEPS} phrases"
+    about = {"times_faster": theirs / mine, "same_phrases": made[1] == plain[1], "same_prompt": made[0] == plain[0]}
+    met = theirs / mine >= GOAL and made == plain
+    target = f"at least {GOAL:g} times faster with the same phrases"
+    return Figure("interrogator_best", what, mine, theirs, "s", target, met, about)
+
+
+def _ranking() -> Figure:
+    """How much of the true list of the nearest phrases each way of ranking finds."""
+    import torch
+
+    made = torch.randn(RANKED, DIMENSION, generator=torch.Generator().manual_seed(0))
+    vectors = torch.nn.functional.normalize(made, dim=1)
+    image = torch.nn.functional.normalize(torch.randn(DIMENSION, generator=torch.Generator().manual_seed(1)), dim=0)
+    true = set((vectors.double() @ image.double()).topk(WANTED).indices.tolist())
+    ours = set((vectors @ image).topk(WANTED).indices.tolist())
+    found, theirs = (len(true & each) / WANTED for each in (ours, set(rank(vectors, image, WANTED))))
+    what = f"interrogator, the best {WANTED:,} of {RANKED:,} phrases: share of the true list that is found"
+    return Figure("interrogator_ranking", what, found, theirs, "", "at least 0.999", found >= 0.999)
+
+
+def _starter(bench: Bench) -> list[Figure]:
+    """Seconds a picture on this machine, phrases known and models loaded; and the cosine that pruning costs."""
+    from PIL import Image
+
+    from pipelines.image_to_prompt.request import ImageToPromptRequest
+    from pipelines.image_to_prompt.run import run
+
+    services = bench.services
+    rankers = [spec for spec in services.catalog.all("ranker") if spec.pack == "starter"]
+    if not rankers:
+        return []
+    folder = services.settings.output / "benchmark"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(PICTURES + 1):
+        picture = (
+            Image.effect_noise((16, 16), 80 + 9 * number).convert("RGB").resize((256, 256), Image.Resampling.BICUBIC)
+        )
+        paths.append(folder / f"{number}.png")
+        picture.save(paths[-1])
+    figures = []
+    for mode, goal in (("fast", FAST_GOAL), ("best", BEST_GOAL)):
+        asked = ImageToPromptRequest((paths[0],), mode=mode, ranker=rankers[0].name)
+        list(run(asked, services))  # loads the models and reads the phrases
+        began = time.perf_counter()
+        for path in paths[1:]:
+            list(run(replace(asked, paths=(path,)), services))
+        each = (time.perf_counter() - began) / PICTURES
+        what = f"interrogator, mode {mode}, {rankers[0].name}, a picture"
+        figures.append(
+            Figure(f"interrogator_starter_{mode}", what, each, None, "s", f"at most {goal:g} s", each <= goal)
+        )
+    return [*figures, _pruning(services, rankers[0].name, paths[1:])]
+
+
+def _pruning(services: Any, name: str, paths: Sequence[Any]) -> Figure:
+    """The mean cosine of pruned chains beside that of chains that compare all candidates at every step."""
+    from PIL import Image
+
+    from models.prompting.readers import reader_of
+    from pipelines.image_to_prompt.chain import PRUNED
+    from pipelines.image_to_prompt.interrogator import Interrogator
+    from pipelines.image_to_prompt.lists import BUILT_IN, gather
+    from pipelines.image_to_prompt.vectors import PhraseVectors
+
+    lists, known = gather(BUILT_IN, ()), PhraseVectors(services, name)
+    found: dict[str, list[float]] = {"pruned": [], "exact": []}
+    compared = {"pruned": 0, "exact": 0}
+    with services.pool.use(name) as ranker:
+        reader, phrases = reader_of(ranker), [phrase for each in lists for phrase in each.phrases]
+        list(known.read(phrases, reader))
+        vectors = {each.name: known.of(each.phrases) for each in lists}
+        images = services.scorer.image_vectors(name, [Image.open(path).convert("RGB") for path in paths])
+        for way, effort in (("pruned", PRUNED), ("exact", replace(PRUNED, keep=None))):
+            asker = Interrogator(reader, lists, vectors, 1.0, effort)
+            for image in images:
+                chain = asker.chain(image, asker.beginning(image))
+                list(chain.grow())
+                found[way].append(chain.best.cosine)
+                compared[way] += chain.compared
+    ours, theirs = (sum(found[way]) / len(paths) for way in ("pruned", "exact"))
+    about = {**found, **{f"compared_{way}": count for way, count in compared.items()}}
+    what = "interrogator, mode best, starter pack: cosine reached by the pruned chain, beside the one that is not"
+    return Figure("interrogator_pruning", what, ours, theirs, "", "", None, about)
+
+
+def _phrases(count: int) -> list[str]:
+    from pipelines.image_to_prompt.lists import BUILT_IN, gather
+
+    return [phrase for each in gather(BUILT_IN, ()) for phrase in each.phrases][:count]

@@ -1,0 +1,1 @@
+"""Image → prompt: which words would make this picture?"""

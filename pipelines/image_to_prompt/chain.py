@@ -1,0 +1,180 @@
+"""A prompt that grows phrase by phrase, each time by the one that brings it nearest to the picture.
+
+The greedy chain of CLIP Interrogator, with what it repeats left out: the shared beginning of all candidates is read
+once where the ranker's tower allows (`models.prompting`), and the similarity of the winner is the one just computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from models.prompting.readers import joined
+from pipelines.image_to_prompt.promises import Compared, Promises
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.prompting.readers import Reader
+
+
+@dataclass(frozen=True)
+class Term:
+    """A phrase of a prompt. `kind` is its list's name; `gain` is how much the cosine rose when it was added, `loss` how
+    much it falls when it alone is left out (None: not computed)."""
+
+    phrase: str
+    kind: str
+    gain: float
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt and how it came about.
+
+    `cosine` is that of its vector and the picture's, in [-1, 1]; `curve` has the cosine of `start` and of the prompt
+    after each of its `terms`. Of the `limit` tokens that the ranker reads it takes `tokens`, both with the markers.
+    """
+
+    text: str
+    cosine: float
+    start: str = ""
+    terms: tuple[Term, ...] = ()
+    curve: tuple[float, ...] = ()
+    tokens: int = 0
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How far a chain looks. Published values: 2,048 candidates, all compared at each step, 8 to 32 phrases.
+
+    `pool`: the candidates. `keep`: None compares all of them at each step, which is exact. A number compares all of
+    them at the first step, then so many: half those that gained most when last looked at, half those that a mixture
+    of their vector with the prompt's promises most; and `again` more before the chain ends. `least`: phrases that are
+    added whether they gain or not; the best prompt on the way is kept. `most`: phrases at most. `top`: phrases that
+    the mode “fast” adds.
+    """
+
+    pool: int = 2048
+    keep: int | None = None
+    again: int = 0
+    least: int = 8
+    most: int = 32
+    top: int = 32
+
+
+EXACT = Effort()
+# For towers that read every candidate from its first word; see benchmarks/interrogator.py for what the pruning loses.
+PRUNED = Effort(pool=256, keep=16, again=64, least=0, most=10, top=10)
+
+
+class Chain:
+    """Candidates are `phrases`, each with the name of its list; `image` is the picture's unit vector (D,).
+
+    `vectors` (N, D) are the phrases' own, which only an `effort` with `keep` needs. With `away` the prompt grows away
+    from the picture instead. `best` is the best prompt so far, None before there is any; `compared` counts what was
+    read.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        image: Tensor,
+        start: str,
+        phrases: Sequence[tuple[str, str]],
+        effort: Effort = EXACT,
+        away: bool = False,
+        vectors: Tensor | None = None,
+    ) -> None:
+        self.reader, self.image, self.start, self.effort = reader, image, start, effort
+        self.prompt, self.compared, self.best = start, 0, None
+        self._sign = -1.0 if away else 1.0
+        self._terms: list[Term] = []
+        self._left = {phrase: kind for phrase, kind in phrases if phrase != start}
+        self._promises = Promises(reader, image, [phrase for phrase, _ in phrases], vectors, self._sign)
+        self._curve: list[float] = []
+        if start:
+            self._take(self._compare("", [start]))
+
+    def grow(self) -> Iterator[Prompt]:
+        """Add phrases until none gains; the prompt after each, which is not always the best so far."""
+        while len(self._terms) < self.effort.most and (found := self._next()) is not None:
+            if not self._gains(found) and len(self._terms) >= self.effort.least:
+                return
+            before = self._curve[-1] if self._curve else 0.0
+            self._terms.append(Term(found.phrase, self._left.pop(found.phrase), found.cosine - before))
+            self.prompt = joined(self.prompt, found.phrase)
+            yield self._take(found)
+
+    def _take(self, found: Compared) -> Prompt:
+        """The prompt as it now is, whose vector was just found."""
+        self._curve.append(found.cosine)
+        self._promises.prompt(self.prompt, found)
+        tokens = self.reader.count(self.prompt)
+        now = Prompt(
+            self.prompt, found.cosine, self.start, tuple(self._terms), tuple(self._curve), tokens, self.reader.limit
+        )
+        if self.best is None or self._sign * (now.cosine - self.best.cosine) > 0:
+            self.best = now
+        return now
+
+    def _next(self) -> Compared | None:
+        """The phrase to add; None when none fits any more."""
+        fitting = [phrase for phrase in self._left if self.reader.fits(self.prompt, phrase)]
+        keep, again = self.effort.keep, self.effort.again
+        if not fitting:
+            return None
+        if keep is None or not self._promises.known:
+            return self._compare(self.prompt, fitting)
+        order = self._promises.order(fitting)
+        found = self._compare(self.prompt, order[:keep])
+        if not self._gains(found) and len(order) > keep:  # look at more before giving up
+            more = self._compare(self.prompt, order[keep : keep + again])
+            found = max(found, more, key=lambda each: self._sign * each.cosine)
+        return found
+
+    def _gains(self, found: Compared) -> bool:
+        return not self._curve or self._sign * (found.cosine - self._curve[-1]) > 0
+
+    def _compare(self, prompt: str, additions: Sequence[str]) -> Compared:
+        self.compared += len(additions)
+        vectors = self.reader.extend(prompt, additions)  # (N, D)
+        cosines = vectors @ self.image
+        if prompt:
+            self._promises.learn(additions, (cosines - self._curve[-1]).tolist())
+        best = int((self._sign * cosines).argmax())
+        return Compared(additions[best], float(cosines[best]), vectors[best].clone())
+
+
+def described(reader: Reader, image: Tensor, start: str, parts: Sequence[tuple[str, str]]) -> Prompt:
+    """The prompt of a beginning and phrases (with their lists' names) that were chosen otherwise, with its curve."""
+    texts, text = ([start] if start else []), start
+    for phrase, _ in parts:
+        text = joined(text, phrase)
+        texts.append(text)
+    curve = (reader.read(texts) @ image).tolist()
+    before = curve[:-1] if start else [0.0, *curve[:-1]]
+    after = curve[1:] if start else curve
+    gains = [b - a for a, b in zip(before, after, strict=True)]
+    terms = tuple(Term(phrase, kind, gain) for (phrase, kind), gain in zip(parts, gains, strict=True))
+    return Prompt(text, curve[-1], start, terms, tuple(curve), reader.count(text), reader.limit)
+
+
+def attributed(reader: Reader, image: Tensor, prompt: Prompt) -> Prompt:
+    """The same prompt with the `loss` of each of its terms: how much the cosine falls without it."""
+    if not prompt.terms:
+        return prompt
+    without = []
+    for left_out in range(len(prompt.terms)):
+        text = prompt.start
+        for place, term in enumerate(prompt.terms):
+            text = text if place == left_out else joined(text, term.phrase)
+        without.append(text)
+    asked = [text for text in without if text]
+    known = dict(zip(asked, (reader.read(asked) @ image).tolist(), strict=True)) if asked else {}
+    losses = [prompt.cosine - known[text] if text else None for text in without]
+    terms = (replace(term, loss=loss) for term, loss in zip(prompt.terms, losses, strict=True))
+    return replace(prompt, terms=tuple(terms))
