@@ -7,7 +7,7 @@ from common.errors import BadRequest, OutOfMemory
 from models.catalog import Catalog
 from models.pool import ModelPool
 
-PATIENCE = 20
+PATIENCE = 120  # seconds until a test gives up on a thread; a full garbage collection late in the suite takes long
 
 
 class Together:
