@@ -80,8 +80,8 @@ def learn(app: App, request: AnyRequest, pace: float, footprint: Footprint | Non
 
 
 def learn_from(app: App, result: Any) -> None:
-    """Remember how long the steps of a finished run took, from the settings in its recipe."""
-    learn(app, request_of(Recipe(**result.recipe)), result.pace)
+    """Remember how long the steps of a finished run took and what they kept, from the settings in its recipe."""
+    learn(app, request_of(Recipe(**result.recipe)), result.pace, result.footprint)
 
 
 async def try_out(app: App, named: Mapping[str, Any]) -> None:

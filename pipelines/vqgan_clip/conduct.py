@@ -70,6 +70,7 @@ class Conductor:
         notes = (*self._notes, *made["notes"], self._keeper.note)
         left = {"checkpoints": self._keeper.kept, "log": tuple(self.canvas.log)}
         left |= {"curves": self.progress.curves, "at": self.progress.at, "pace": self.progress.pace}
+        left["footprint"] = self.canvas.plan.footprint if self.canvas.plan else None
         left["stopped"] = self.stopped
         return {**made, **left, "notes": tuple(note for note in notes if note)}
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from common.video import Sound
+    from pipelines.vqgan_clip.planner import Footprint
 
 TASK = "vqgan_clip"
 SECONDS_PER_GLANCE = 0.25
@@ -38,7 +39,7 @@ class FilmResult(Result):
     """A film: its `path` (None when it was stopped before its first frame), and how many `frames` at what `fps`.
 
     `picture` is its last frame as a PNG, from which a run can go on; `measures` what was measured, by name;
-    `checkpoints`, `log`, `curves`, `at` and `pace` as in `run.VqganClipResult`; `notes` sentences.
+    `checkpoints`, `log`, `curves`, `at`, `pace` and `footprint` as in `run.VqganClipResult`; `notes` sentences.
     """
 
     path: Path | None
@@ -51,6 +52,7 @@ class FilmResult(Result):
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     at: list[int] = field(default_factory=list)
     pace: float = 0.0
+    footprint: Footprint | None = None
     notes: tuple[str, ...] = ()
 
     @property

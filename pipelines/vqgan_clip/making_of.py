@@ -110,5 +110,11 @@ def run(request: MakingOfRequest, services: Services, device: str | None = None)
         recipe = film_recipe(MODE, image, film_table(request), services, said.recipe["parents"])
         made = released(film, None, recipe, device)
     made |= {"stopped": said.stopped, "checkpoints": said.checkpoints, "log": said.log, "notes": said.notes}
-    made |= {"picture": said.pictures[0].path, "curves": said.curves, "at": said.at, "pace": said.pace}
+    made |= {
+        "picture": said.pictures[0].path,
+        "curves": said.curves,
+        "at": said.at,
+        "pace": said.pace,
+        "footprint": said.footprint,
+    }
     yield MakingOfResult(seconds=time.monotonic() - began, made=said, **made)

@@ -27,12 +27,13 @@ FLOATS = 4  # bytes
 @dataclass(frozen=True)
 class Plan:
     """How to run: `chunk` cuts of a canvas at a time, the decoder checkpointed or not, and the predicted peak in MB,
-    beside the models; `free_mb` is what there was."""
+    beside the models; `free_mb` is what there was, `footprint` what was measured for it."""
 
     chunk: int
     checkpointed: bool
     peak_mb: float
     free_mb: float
+    footprint: Footprint
 
     def sentence(self, cuts: int) -> str:
         """What is done to make the run fit, at so many cuts; "" for nothing."""
@@ -134,7 +135,7 @@ def plan(
         base = replace(full, cell=cell).base(size, canvases)
         chunk = min(cuts, int((free - base) // each)) if free > base else 0
         if chunk >= min(cuts, 4) or (checkpointed and chunk >= 1):
-            return Plan(chunk, checkpointed, (base + chunk * each) / 2**20, free / SHARE / 2**20)
+            return Plan(chunk, checkpointed, (base + chunk * each) / 2**20, free / SHARE / 2**20, full)
     vqgan.checkpoint(False)
     raise OutOfMemory(
         f"{size[1]} × {size[0]} pixels{f' times {canvases} runs' if canvases > 1 else ''} need about "

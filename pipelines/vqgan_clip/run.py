@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from pipelines.vqgan_clip.optimisation import Moment, Optimisation
+    from pipelines.vqgan_clip.planner import Footprint
 
 TASK = "vqgan_clip"
 LONGEST_PAUSE = 600  # seconds, for the device serves others too
@@ -50,7 +51,8 @@ class VqganClipResult(Result):
     """Pictures, best first, by the ranker `judge`, which `fair` says was not optimised itself.
 
     `steps` are those done; `checkpoints` the files by step; `log` the changes made on the way; `refills` the canvases
-    replaced; `curves` (see `Progress`) with their steps `at`; `pace` seconds a step; `notes` sentences.
+    replaced; `curves` (see `Progress`) with their steps `at`; `pace` seconds a step; `footprint` what
+    a step keeps in memory; `notes` sentences.
     """
 
     pictures: tuple[Picture, ...]
@@ -63,6 +65,7 @@ class VqganClipResult(Result):
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     at: list[int] = field(default_factory=list)
     pace: float = 0.0
+    footprint: Footprint | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -185,6 +188,7 @@ class _Session:
             "curves": self.progress.curves,
             "at": self.progress.at,
             "pace": self.progress.pace,
+            "footprint": canvases.plan.footprint if canvases.plan else None,
             "notes": tuple(note for note in notes if note),
         }
 
