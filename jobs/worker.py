@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.errors import AtelierError, Cancelled, OutOfMemory
-from models.devices import free_memory
+from models.devices import free_memory, is_out_of_memory
 from pipelines.steps import Command, Result, Run, Step
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _failure(error: BaseException) -> Outcome:
         # The error outlives this call, and its traceback would keep every tensor of the run's frames alive.
         error.__traceback__ = error.__cause__ = error.__context__ = None
         return Outcome("cancelled" if isinstance(error, Cancelled) else "failed", error=error)
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         logger.warning("out of memory: %s", error)
         text = "This needs more memory than there is. Try fewer candidates, a smaller size or a smaller model."
         return Outcome("failed", error=OutOfMemory(text))
@@ -114,9 +114,3 @@ def _failure(error: BaseException) -> Outcome:
     logger.error("job failed, id %s", number, exc_info=error)
     text = f"Something went wrong on our side (id {number}). Please try again, and report this id if it stays so."
     return Outcome("failed", error=AtelierError(text))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # By name, because importing torch to ask would take seconds; on the CPU torch raises a plain RuntimeError.
-    named = any(kind.__name__ in ("OutOfMemoryError", "MemoryError") for kind in type(error).__mro__)
-    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))

@@ -106,3 +106,37 @@ def free_memory(device: str) -> None:
         import torch
 
         torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; on a CPU torch raises a plain RuntimeError.
+
+    By name, because importing torch to ask would take seconds.
+    """
+    named = any(kind.__name__ in ("OutOfMemoryError", "MemoryError") for kind in type(error).__mro__)
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def free_memory_mb(device: str) -> float:
+    """Megabytes that can still be taken on `device`."""
+    import torch
+
+    if device.startswith("cuda"):
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (torch.cuda.mem_get_info(device)[0] + cached) / 2**20
+    if device.startswith("mps"):
+        return (torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()) / 2**20
+    return _free_ram_mb()
+
+
+def _free_ram_mb() -> float:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    limit, used, table = (Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory.current", "memory.stat"))
+    # In a container the machine's memory is not all ours; what it holds of files it gives back when asked.
+    if limit.is_file() and limit.read_text().strip().isdigit():
+        lines = (line.split() for line in table.read_text().splitlines())
+        files = sum(int(value) for name, value in lines if name == "inactive_file")
+        free = min(free, int(limit.read_text()) - int(used.read_text()) + files)
+    return max(free, 0) / 2**20

@@ -6,7 +6,6 @@ layers, is dropped, and so is the output layer where it is the word vectors once
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import AtelierError, BadRequest
+from common.hashing import sha256_file
 from models.convert.checkpoint import open_checkpoint
 from models.convert.clipcap_gpt2 import Gpt2Source, open_gpt2
 from models.families.clipcap_model import CONFIG, make_config
@@ -45,7 +45,7 @@ def convert(checkpoint: Path, gpt2: str, clip: str, out: Path, normalise: bool |
     unit = plan.kind == "transformer" if normalise is None else normalise
     config = make_config(plan, clip, unit, source.config, source.name, source.stop)
     try:
-        _write(out, config, weights, source, {"checkpoint": checkpoint.name, "sha256": _sha256(checkpoint)})
+        _write(out, config, weights, source, {"checkpoint": checkpoint.name, "sha256": sha256_file(checkpoint)})
     except OSError as error:
         raise AtelierError(f"{out.name} could not be written: {error.strerror or type(error).__name__}.") from error
     lengths = "at unit length" if unit else "as they are"
@@ -133,11 +133,3 @@ wide. It reads the vectors of `{config["clip"]}` {unit}.
 - **Made by**: `python -m models.convert clipcap`; float32, nothing left out but GPT-2's causal masks.
 - **Licence**: that of the source.
 """
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -6,7 +6,6 @@ which `VQModel` has no place for, is kept beside it in `projection.safetensors`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import AtelierError, BadRequest
+from common.hashing import sha256_file
 from models.convert.checkpoint import Checkpoint, open_checkpoint
 from models.convert.vqgan_config import VqganPlan, read_plan
 from models.convert.vqgan_names import (
@@ -40,7 +40,7 @@ def convert(config: Path, checkpoint: Path, out: Path) -> str:
         raise BadRequest(f"There is something in {out.name} already; name a new folder with --out.")
     plan = read_plan(config)
     weights = read_weights(plan, checkpoint, config.name)
-    source = {"checkpoint": checkpoint.name, "sha256": _sha256(checkpoint), "config": config.name}
+    source = {"checkpoint": checkpoint.name, "sha256": sha256_file(checkpoint), "config": config.name}
     try:
         _write(out, plan, weights, source)
     except OSError as error:
@@ -136,11 +136,3 @@ A VQGAN (Esser et al. 2021) as a diffusers `VQModel`, converted from the publish
 - **Made by**: `python -m models.convert vqgan`; float32, nothing left out but the losses of its training.
 - **Licence**: that of the source.
 """
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import AtelierError, BadRequest
 from common.images import content_hash
+from models.devices import free_memory_mb
 from pipelines.captioning.batches import batch_size
 from pipelines.captioning.board import Board
 from pipelines.captioning.request import CaptionRequest
@@ -18,7 +19,6 @@ from pipelines.captioning.writing import Drafts, Writing, Written, our_fault
 from pipelines.ranking import recipe_table
 from pipelines.services import Services
 from pipelines.steps import Command, Run, Step, Stop
-from pipelines.vqgan_clip.planner import free_memory_mb
 from safeguards.admit import admit
 from safeguards.recipe import MAX_PARENTS, Recipe
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.errors import AtelierError, OutOfMemory
-from models.devices import free_memory
+from models.devices import free_memory, is_out_of_memory
 from pipelines.captioning.consensus import judge, shares
 from pipelines.captioning.request import CaptionRequest
 from pipelines.captioning.rows import CaptionRow, ScoredCaption
 from pipelines.evaluation.sentences import encoder, sentence_vectors
 from pipelines.services import Services
-from pipelines.vqgan_clip.planner import is_out_of_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from common.errors import AtelierError
-from models.devices import free_memory
+from models.devices import free_memory, is_out_of_memory
 from models.families.caption_contract import Caption, Captioner, Decoding
-from pipelines.vqgan_clip.planner import is_out_of_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image

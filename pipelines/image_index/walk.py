@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import BadRequest
+from common.hashing import sha256_file
 from common.images import content_hash
 from pipelines.image_index.card import FOLDER
 from pipelines.image_index.rows import SeenFile
@@ -63,11 +63,7 @@ def look(path: Path) -> dict[str, tuple[int, int]]:
 def sha256(path: str) -> str:
     """64 hex digits of the file's bytes. Raises BadRequest when it cannot be read."""
     try:
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
-        return digest.hexdigest()
+        return sha256_file(path)
     except OSError:
         raise refuse(path, "is missing or cannot be read.") from None
 

@@ -8,13 +8,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from common.errors import AtelierError
+from models.devices import free_memory_mb
 from pipelines.captioning.batches import batch_size
 from pipelines.captioning.writing import Drafts, Writing, Written
 from pipelines.image_to_prompt.methods import Methods, Picture
 from pipelines.image_to_prompt.request import ImageToPromptRequest
 from pipelines.image_to_prompt.rows import PromptRow
 from pipelines.services import Services
-from pipelines.vqgan_clip.planner import free_memory_mb
 
 if TYPE_CHECKING:
     from PIL.Image import Image

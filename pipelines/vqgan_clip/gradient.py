@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import OutOfMemory
-from models.devices import free_memory
+from models.devices import free_memory, is_out_of_memory
 from pipelines.vqgan_clip import cutouts, losses, quantise
 from pipelines.vqgan_clip.graphs import Replayed
 from pipelines.vqgan_clip.look import Look
 from pipelines.vqgan_clip.pictures import Pictures, fractions
-from pipelines.vqgan_clip.planner import is_out_of_memory
 from pipelines.vqgan_clip.towers import Tower
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import OutOfMemory
+from models.devices import free_memory_mb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,12 +63,6 @@ class Footprint:
     def peak_mb(self, size: tuple[int, int], canvases: int, cuts: int) -> float:
         """Megabytes of a step that looks at so many cuts of each canvas at once, beside the models."""
         return (self.base(size, canvases) + cuts * self.each(canvases)) / 2**20
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; on a CPU torch raises a plain RuntimeError."""
-    named = any(kind.__name__ in ("OutOfMemoryError", "MemoryError") for kind in type(error).__mro__)
-    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def kept_bytes(forward: Callable[[], Tensor]) -> int:
@@ -142,28 +136,3 @@ def plan(
         f"{(base + each) / SHARE / 2**20:,.0f} MB, and {free / SHARE / 2**20:,.0f} MB are free. "
         "Choose a smaller size, fewer runs or a smaller CLIP."
     )
-
-
-def free_memory_mb(device: str) -> float:
-    """Megabytes that can still be taken on `device`."""
-    import torch
-
-    if device.startswith("cuda"):
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return (torch.cuda.mem_get_info(device)[0] + cached) / 2**20
-    if device.startswith("mps"):
-        return (torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()) / 2**20
-    return _free_ram_mb()
-
-
-def _free_ram_mb() -> float:
-    import psutil
-
-    free = psutil.virtual_memory().available
-    limit, used, table = (Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory.current", "memory.stat"))
-    # In a container the machine's memory is not all ours; what it holds of files it gives back when asked.
-    if limit.is_file() and limit.read_text().strip().isdigit():
-        lines = (line.split() for line in table.read_text().splitlines())
-        files = sum(int(value) for name, value in lines if name == "inactive_file")
-        free = min(free, int(limit.read_text()) - int(used.read_text()) + files)
-    return max(free, 0) / 2**20

@@ -6,12 +6,13 @@ mirror the machine is set up with is the one that gets used.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from common.hashing import sha256_file
 
 
 class SourceMissingError(RuntimeError):
@@ -66,15 +67,6 @@ ARCHIVES: dict[str, Archive] = {
         ),
     )
 }  # fmt: skip
-
-
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in chunks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def find_archive(archive: Archive, cache: Path) -> Path | None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from common.errors import OutOfMemory
+from models import devices
 from pipelines.vqgan_clip import planner
 from pipelines.vqgan_clip.towers import Tower
 
@@ -89,11 +90,11 @@ def test_a_checkpointed_decoder_gives_the_same_gradient(vqgan):
 
 
 def test_errors_of_memory_are_known():
-    assert planner.is_out_of_memory(MemoryError())
-    assert planner.is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory."))
-    assert planner.is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 99 bytes"))
-    assert not planner.is_out_of_memory(RuntimeError("shapes do not match"))
+    assert devices.is_out_of_memory(MemoryError())
+    assert devices.is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory."))
+    assert devices.is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 99 bytes"))
+    assert not devices.is_out_of_memory(RuntimeError("shapes do not match"))
 
 
 def test_there_is_some_memory_here():
-    assert 10 < planner.free_memory_mb("cpu") < 10**8
+    assert 10 < devices.free_memory_mb("cpu") < 10**8
