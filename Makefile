@@ -48,8 +48,10 @@ chromium:
 				|| echo "Chromium could not be installed; the browser tests will skip."; \
 		else echo "No Chromium here; the browser tests will skip."; fi; }
 
+# A file's tests stay together, in the order that conftest gives them (quick ones first).
+TEST_JOBS ?= auto
 test: dev chromium
-	@$(PY) -m pytest -rs $(ARGS)
+	@$(PY) -m pytest -rs -n $(TEST_JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: dev
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
