@@ -69,6 +69,28 @@ class ModelSpec:
             raise ValueError(f"{self.name}: pack is {self.pack!r}, allowed are {', '.join(PACKS)}")
 
 
+def hub_spec(
+    name: str, title: str, source: str, role: str, licence: str, sizes_mb: tuple[float, float], **more: Any
+) -> ModelSpec:
+    """A published model at the head of its repository; `sizes_mb` are those of the download and in memory.
+
+    The sizes of published models are rough, from their parameter counts.
+    """
+    download_mb, memory_mb = sizes_mb
+    return ModelSpec(
+        name=name,
+        title=title,
+        role=role,
+        pack="hub",
+        source=source,
+        revision="main",
+        licence=licence,
+        download_mb=download_mb,
+        memory_mb=memory_mb,
+        **more,
+    )
+
+
 @dataclass(frozen=True)
 class LoadContext:
     """What a loader may use.

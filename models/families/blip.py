@@ -18,7 +18,7 @@ from models.families.blip_networks import Network
 from models.families.caption_contract import DETAILS, EVERYWHERE, Caption, Decoding
 from models.families.reading import readable
 from models.sources import require
-from models.spec import LoadContext, ModelSpec
+from models.spec import LoadContext, ModelSpec, hub_spec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -150,22 +150,9 @@ def _hub(
     note: str,
     **controls: tuple[str, ...],
 ) -> ModelSpec:
-    download_mb, memory_mb = sizes_mb
-    return ModelSpec(
-        name=name,
-        title=title,
-        role="captioner",
-        pack="hub",
-        source=source,
-        revision="main",
-        licence=licence,
-        download_mb=download_mb,
-        memory_mb=memory_mb,
-        load=load,
-        controls=controls,
-        note=note,
-        files=("config.json", "*config.json", "preprocessor_config.json", "*token*", "*model*"),
-    )
+    files = ("config.json", "*config.json", "preprocessor_config.json", "*token*", "*model*")
+    about = {"load": load, "controls": controls, "note": note, "files": files}
+    return hub_spec(name, title, source, "captioner", licence, sizes_mb, **about)
 
 
 _BLIP, _BLIP2 = "BSD-3-Clause", "MIT; its language model OPT for research only"

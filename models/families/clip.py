@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.families.reading import readable
 from models.sources import require
-from models.spec import LoadContext, ModelSpec
+from models.spec import LoadContext, ModelSpec, hub_spec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -133,21 +133,10 @@ def load(context: LoadContext) -> OpenClipRanker:
     return OpenClipRanker(model, preprocess, tokenizer, context.device)
 
 
-def _hub(name: str, title: str, source: str, licence: str, download_mb: float, note: str, *more: str) -> ModelSpec:
-    return ModelSpec(
-        name=name,
-        title=title,
-        role="ranker",
-        pack="hub",
-        source=source,
-        revision="main",
-        licence=licence,
-        download_mb=download_mb,
-        memory_mb=download_mb,  # roughly: the files are fp32; on CUDA half of it
-        load=load,
-        note=note,
-        files=("open_clip_config.json", "open_clip_*model.*", *more),
-    )
+def _hub(name: str, title: str, source: str, licence: str, size_mb: float, note: str, *more: str) -> ModelSpec:
+    files = ("open_clip_config.json", "open_clip_*model.*", *more)
+    # In memory as in the file, which is fp32; on CUDA half of it.
+    return hub_spec(name, title, source, "ranker", licence, (size_mb, size_mb), load=load, note=note, files=files)
 
 
 SPECS = (

@@ -15,7 +15,7 @@ from models.decoding.wording import Wording
 from models.families.caption_contract import Caption, Decoding
 from models.families.reading import readable
 from models.sources import require
-from models.spec import LoadContext, ModelSpec
+from models.spec import LoadContext, ModelSpec, hub_spec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -113,21 +113,10 @@ def load(context: LoadContext) -> CocaCaptioner:
     return captioner
 
 
-def _hub(name: str, title: str, source: str, download_mb: float, note: str) -> ModelSpec:
-    return ModelSpec(
-        name=name,
-        title=title,
-        role="captioner",
-        pack="hub",
-        source=source,
-        revision="main",
-        licence="MIT",
-        download_mb=download_mb,
-        memory_mb=download_mb,  # roughly: the files are fp32; in half precision half of it
-        load=load,
-        note=note,
-        files=("open_clip_config.json", "open_clip_*model.*"),
-    )
+def _hub(name: str, title: str, source: str, size_mb: float, note: str) -> ModelSpec:
+    about = {"load": load, "note": note, "files": ("open_clip_config.json", "open_clip_*model.*")}
+    # In memory as in the file, which is fp32; in half precision half of it.
+    return hub_spec(name, title, source, "captioner", "MIT", (size_mb, size_mb), **about)
 
 
 SPECS = (

@@ -13,7 +13,7 @@ from common.errors import ModelUnavailable
 from models.families.diffusion_parts import ADAPTERS
 from models.families.reading import readable
 from models.sources import require
-from models.spec import LoadContext, ModelSpec, Range
+from models.spec import LoadContext, ModelSpec, Range, hub_spec
 
 if TYPE_CHECKING:
     from models.families.diffusion_parts import StableDiffusion
@@ -64,21 +64,7 @@ _DISTILLED = ("Euler", "Euler a", "LCM", "DPM++ 2M", "UniPC", "DDIM", "DDIM eta 
 
 
 def _hub(name: str, title: str, source: str, licence: str, sizes_mb: tuple[float, float], **more: Any) -> ModelSpec:
-    # Sizes are rough: weights in half precision, from the published parameter counts.
-    download_mb, memory_mb = sizes_mb
-    return ModelSpec(
-        name=name,
-        title=title,
-        role="text_to_image",
-        pack="hub",
-        source=source,
-        revision="main",
-        licence=licence,
-        download_mb=download_mb,
-        memory_mb=memory_mb,
-        load=load,
-        **more,
-    )
+    return hub_spec(name, title, source, "text_to_image", licence, sizes_mb, load=load, **more)
 
 
 SPECS = (

@@ -14,7 +14,7 @@ from models.families.reading import readable
 from models.families.vqgan_folders import CONFIG, WEIGHTS, found_specs, size_controls
 from models.families.vqgan_model import Vqgan, read_folder
 from models.sources import require
-from models.spec import LoadContext, ModelSpec
+from models.spec import LoadContext, ModelSpec, hub_spec
 
 
 def load(context: LoadContext, part: str = "") -> Vqgan:
@@ -34,22 +34,10 @@ def found(settings: Settings) -> tuple[ModelSpec, ...]:
 
 
 def _hub(
-    name: str, title: str, source: str, part: str, licence: str, download_mb: float, memory_mb: float, **more: Any
+    name: str, title: str, source: str, part: str, licence: str, sizes_mb: tuple[float, float], **more: Any
 ) -> ModelSpec:
-    return ModelSpec(
-        name=name,
-        title=title,
-        role="vqgan",
-        pack="hub",
-        source=source,
-        revision="main",
-        licence=licence,
-        download_mb=download_mb,
-        memory_mb=memory_mb,
-        load=partial(load, part=part),
-        files=(f"{part}/{CONFIG}", f"{part}/{WEIGHTS}"),
-        **more,
-    )
+    files = (f"{part}/{CONFIG}", f"{part}/{WEIGHTS}")
+    return hub_spec(name, title, source, "vqgan", licence, sizes_mb, load=partial(load, part=part), files=files, **more)
 
 
 SPECS = (
@@ -69,17 +57,17 @@ SPECS = (
         files=(CONFIG, WEIGHTS),
     ),
     _hub(
-        "amused-vqgan-f16", "aMUSEd VQGAN f16", "amused/amused-256", "vqvae", "OpenRAIL++", 293, 585,
+        "amused-vqgan-f16", "aMUSEd VQGAN f16", "amused/amused-256", "vqvae", "OpenRAIL++", (293, 585),
         controls=size_controls(16, 256),
         note="f16, 8,192 codes of 64 channels, without attention, so it scales to large pictures.",
     ),
     _hub(
-        "ldm-vqgan-f4", "Latent Diffusion VQ-f4", "CompVis/ldm-celebahq-256", "vqvae", "Apache-2.0", 222, 222,
+        "ldm-vqgan-f4", "Latent Diffusion VQ-f4", "CompVis/ldm-celebahq-256", "vqvae", "Apache-2.0", (222, 222),
         controls=size_controls(4, 256),
         note="f4, 8,192 codes of 3 channels: fine detail, and a large latent to optimise.",
     ),
     _hub(
-        "movq-f8", "Kandinsky MoVQ f8", "kandinsky-community/kandinsky-2-2-decoder", "movq", "Apache-2.0", 271, 271,
+        "movq-f8", "Kandinsky MoVQ f8", "kandinsky-community/kandinsky-2-2-decoder", "movq", "Apache-2.0", (271, 271),
         controls=size_controls(8, 256),
         note="f8, 16,384 codes of 4 channels; its decoder is modulated by the latent at every layer.",
     ),

@@ -15,7 +15,8 @@ BATCH = 64
 
 
 class Reader(ABC):
-    """Reads prompts for one loaded ranker. `limit`: the tokens that it reads at most, both markers included.
+    """Reads prompts for one loaded ranker. `limit`: the tokens that it reads at most, both markers included; `budget`:
+    those that a prompt may grow to, at most as many.
 
     `shares` says whether what prompts have in common is read once, so that an addition costs its own tokens alone.
     """
@@ -24,6 +25,7 @@ class Reader(ABC):
 
     def __init__(self, ranker: Any) -> None:
         self.ranker, self.limit = ranker, int(ranker.token_limit)
+        self.budget = self.limit
         self._lengths: dict[str, int] = {}
 
     @cached_property
@@ -50,8 +52,8 @@ class Reader(ABC):
         return self.read([joined(prompt, each) for each in additions])
 
     def fits(self, prompt: str, addition: str) -> bool:
-        """Whether the prompt with this addition is read to its end."""
-        return self.count(joined(prompt, addition)) <= self.limit
+        """Whether the prompt with this addition is read to its end and within the budget."""
+        return self.count(joined(prompt, addition)) <= self.budget
 
 
 def joined(prompt: str, addition: str) -> str:
@@ -76,7 +78,7 @@ class WholeReader(Reader):
 
     def fits(self, prompt: str, addition: str) -> bool:
         """See `Reader.fits`: the parts are counted by themselves, which can only count a token too many."""
-        return sum(map(self.length, (prompt, JOIN.strip(), addition))) + self.markers <= self.limit
+        return sum(map(self.length, (prompt, JOIN.strip(), addition))) + self.markers <= self.budget
 
     def read(self, texts: Sequence[str]) -> Tensor:
         """See `Reader.read`. Texts of one length together, because a batch is as slow as its longest."""
@@ -110,7 +112,7 @@ class SharingReader(Reader):
 
     def fits(self, prompt: str, addition: str) -> bool:
         """See `Reader.fits`."""
-        return len(self._joined(prompt, addition)) + 2 <= self.limit
+        return len(self._joined(prompt, addition)) + 2 <= self.budget
 
     def read(self, texts: Sequence[str]) -> Tensor:
         """See `Reader.read`."""
