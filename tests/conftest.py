@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     # Read when torch is imported: workers that all count on every core slow each other down.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 

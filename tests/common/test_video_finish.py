@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,25 +10,7 @@ from common import ffmpeg
 from common.ffmpeg import VideoError
 from common.video import Sound, VideoWriter, finish
 from common.video_source import frames, probe
-from tests.common.video_files import make_video
-
-
-def bar(index: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Red, with a green bar that moves four pixels to the right a frame and a blue floor."""
-    frame = np.zeros((height, width, 3), np.uint8)
-    frame[..., 0] = 220
-    frame[:, 4 * index : 4 * index + 8] = (20, 200, 40)
-    frame[-8:] = (10, 20, 240)
-    return frame
-
-
-@pytest.fixture
-def film(tmp_path) -> Path:
-    """Twelve frames of the bar at 12 frames a second, as a writer leaves them."""
-    with VideoWriter(tmp_path / "film.mp4", fps=12) as writer:
-        for index in range(12):
-            writer.add(bar(index))
-    return writer.path
+from tests.common.video_files import bar, make_video
 
 
 def test_finished_mp4_begins_with_its_index_and_keeps_every_frame(film, tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from common import ffmpeg
 
 
@@ -33,3 +35,12 @@ def shots(path: Path, colours: Sequence[str], seconds: float = 0.5, rate: float 
     coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-threads", "1", f"file:{path}"]
     ffmpeg.check(["-v", "error", *inputs, "-filter_complex", joined, *coded], timeout=60)
     return path
+
+
+def bar(index: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """Red, with a green bar that moves four pixels to the right a frame and a blue floor."""
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[..., 0] = 220
+    frame[:, 4 * index : 4 * index + 8] = (20, 200, 40)
+    frame[-8:] = (10, 20, 240)
+    return frame

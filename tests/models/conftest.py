@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from common.settings import Settings
+from models.catalog import Catalog
+from models.pool import ModelPool
 from tests.models import tiny_hub
 
 
@@ -44,3 +47,21 @@ def hub_pool(hub: tuple[Path, dict[str, Any]], settings: Any) -> Callable[..., A
         return ModelPool(Catalog.scan(mine), mine)
 
     return make
+
+
+@pytest.fixture
+def pool(tiny_catalog: Catalog, settings: Settings) -> ModelPool:
+    """A pool of apple, banana and cherry, of which two fit."""
+    return ModelPool(tiny_catalog, settings)
+
+
+@pytest.fixture
+def pool_of(settings: Settings) -> Callable[..., ModelPool]:
+    """`pool_of(*specs)`, for 1,024 MB on each device."""
+    return lambda *specs, devices=("cpu",): ModelPool(Catalog(specs, settings), settings, devices)
+
+
+@pytest.fixture
+def loaded() -> Callable[[ModelPool], list[str]]:
+    """`loaded(pool)`: the names of what it holds."""
+    return lambda pool: [status.name for status in pool.status()]

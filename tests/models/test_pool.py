@@ -4,8 +4,6 @@ import time
 import pytest
 
 from common.errors import BadRequest, OutOfMemory
-from models.catalog import Catalog
-from models.pool import ModelPool
 
 PATIENCE = 120  # seconds until a test gives up on a thread; a full garbage collection late in the suite takes long
 
@@ -41,28 +39,13 @@ def until(condition):
         time.sleep(0.001)
 
 
-def names(pool):
-    return [status.name for status in pool.status()]
-
-
-@pytest.fixture
-def pool(tiny_catalog, settings):
-    return ModelPool(tiny_catalog, settings)
-
-
-@pytest.fixture
-def pool_of(settings):
-    """`pool_of(*specs)`, for 1,024 MB on each device."""
-    return lambda *specs, devices=("cpu",): ModelPool(Catalog(specs, settings), settings, devices)
-
-
-def test_a_model_is_loaded_on_first_use_and_kept(pool):
+def test_a_model_is_loaded_on_first_use_and_kept(pool, loaded):
     assert pool.status() == []
     with pool.use("apple") as first:
         pass
     with pool.use("apple") as second:
         assert second is first
-    assert names(pool) == ["apple"]
+    assert loaded(pool) == ["apple"]
 
 
 def test_sixteen_first_uses_at_once_load_once(pool_of, make_spec):

@@ -5,26 +5,9 @@ import weakref
 import pytest
 
 from common.errors import BadRequest, ModelUnavailable, OutOfMemory
-from models.catalog import Catalog
-from models.pool import ModelPool
 
 
-def names(pool):
-    return [status.name for status in pool.status()]
-
-
-@pytest.fixture
-def pool(tiny_catalog, settings):
-    return ModelPool(tiny_catalog, settings)
-
-
-@pytest.fixture
-def pool_of(settings):
-    """`pool_of(*specs)`, for 1,024 MB on each device."""
-    return lambda *specs, devices=("cpu",): ModelPool(Catalog(specs, settings), settings, devices)
-
-
-def test_the_least_recently_used_makes_room_and_its_memory_is_freed(pool):
+def test_the_least_recently_used_makes_room_and_its_memory_is_freed(pool, loaded):
     with pool.use("apple") as model:
         apple = weakref.ref(model)
     with pool.use("banana") as model:
@@ -33,29 +16,29 @@ def test_the_least_recently_used_makes_room_and_its_memory_is_freed(pool):
     with pool.use("apple"):
         pass  # now the banana is the one that was used longest ago
     with pool.use("cherry"):
-        assert names(pool) == ["apple", "cherry"]
+        assert loaded(pool) == ["apple", "cherry"]
     assert banana() is None
     assert apple() is not None
 
 
-def test_what_is_in_use_is_never_evicted(pool):
+def test_what_is_in_use_is_never_evicted(pool, loaded):
     with pool.use("apple"), pool.use("banana") as banana:
         with pytest.raises(OutOfMemory, match=r"Cherry needs 400 MB; of the 1,024 MB for models 800 MB are in use"):
             pool.use("cherry").__enter__()
-        assert names(pool) == ["apple", "banana"]
+        assert loaded(pool) == ["apple", "banana"]
         with pool.use("banana") as again:
             assert again is banana
     with pool.use("apple"), pool.use("cherry"):
-        assert names(pool) == ["apple", "cherry"]
+        assert loaded(pool) == ["apple", "cherry"]
 
 
-def test_what_can_never_fit_evicts_nobody(pool_of, make_spec):
+def test_what_can_never_fit_evicts_nobody(pool_of, make_spec, loaded):
     pool = pool_of(make_spec("apple"), make_spec("whale", memory_mb=5000))
     with pool.use("apple"):
         pass
     with pytest.raises(OutOfMemory, match="Whale needs 5,000 MB"):
         pool.use("whale").__enter__()
-    assert names(pool) == ["apple"]
+    assert loaded(pool) == ["apple"]
 
 
 def test_each_device_has_a_budget_of_its_own(pool_of, make_spec):
@@ -84,7 +67,7 @@ def test_unload_drops_closes_and_frees(pool_of, make_spec):
     assert (pool.status(), Model.closed, alive()) == ([], 1, None)
 
 
-def test_a_model_that_fails_to_close_is_gone_all_the_same(pool_of, make_spec, caplog):
+def test_a_model_that_fails_to_close_is_gone_all_the_same(pool_of, make_spec, caplog, loaded):
     class Model:
         def close(self):
             raise OSError("stuck")
@@ -93,11 +76,11 @@ def test_a_model_that_fails_to_close_is_gone_all_the_same(pool_of, make_spec, ca
     with pool.use("apple"):
         pass
     with caplog.at_level(logging.ERROR), pool.use("banana"):
-        assert names(pool) == ["banana"]
+        assert loaded(pool) == ["banana"]
     assert "closing apple failed" in caplog.text
 
 
-def test_models_share_parts_and_give_them_back(pool_of, make_spec):
+def test_models_share_parts_and_give_them_back(pool_of, make_spec, loaded):
     """A model that holds a part for as long as it lives, as a diffusion model may hold the sentence encoder."""
 
     class Holder:
@@ -115,10 +98,10 @@ def test_models_share_parts_and_give_them_back(pool_of, make_spec):
         assert model.part is shared
     assert [(status.name, status.users) for status in pool.status()] == [("holder", 0), ("part", 1)]
     with pool.use("whale"):  # needs both places; the part is free only once its holder has closed
-        assert names(pool) == ["whale"]
+        assert loaded(pool) == ["whale"]
 
 
-def test_an_unknown_name_is_refused_and_a_missing_checkpoint_evicts_nobody(pool_of, make_spec):
+def test_an_unknown_name_is_refused_and_a_missing_checkpoint_evicts_nobody(pool_of, make_spec, loaded):
     far = make_spec("far", title="Far One", pack="hub", source="someone/far", revision="main", memory_mb=1000)
     pool = pool_of(make_spec("apple"), far)
     with pool.use("apple"):
@@ -127,7 +110,7 @@ def test_an_unknown_name_is_refused_and_a_missing_checkpoint_evicts_nobody(pool_
         pool.use("pear").__enter__()
     with pytest.raises(ModelUnavailable, match=r"python -m models\.fetch far"):
         pool.use("far").__enter__()
-    assert names(pool) == ["apple"]
+    assert loaded(pool) == ["apple"]
 
 
 def test_a_use_that_fails_is_over_too(pool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from common.errors import BadRequest
 from common.settings import Settings
+from common.video import VideoWriter
 from safeguards.admit import admit
 from safeguards.recipe import Recipe
 
@@ -113,3 +115,18 @@ def close_to() -> Callable[..., bool]:
         return a.shape == b.shape and np.abs(a - b).mean() <= tolerance
 
     return compare
+
+
+@pytest.fixture
+def film_recipe(recipe: Recipe) -> Recipe:
+    """The recipe of a film, with characters that containers treat specially."""
+    return replace(recipe, task="vqgan_clip", settings={**recipe.settings, "mode": "flight", "odd": 'a=b;c#d\\e"\n猫'})
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Six grey frames, each lighter than the one before, as a writer leaves them."""
+    with VideoWriter(tmp_path / "film.mp4", fps=10) as writer:
+        for index in range(6):
+            writer.add(np.full((32, 48, 3), 40 * index, np.uint8))
+    return writer.path

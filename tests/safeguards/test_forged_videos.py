@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.errors import BadRequest
-from common.video import VideoWriter, finish
+from common.video import finish
 from safeguards import mp4_boxes
 from safeguards.foreign import ForeignRecipe
 from safeguards.recipe import Recipe, read
 from safeguards.stamp_video import stamp_video
-
-
-@pytest.fixture
-def recipe(recipe) -> Recipe:
-    return replace(recipe, task="vqgan_clip", settings={**recipe.settings, "mode": "flight", "odd": 'a=b;c#d\\e"\n猫'})
-
-
-@pytest.fixture
-def film(tmp_path) -> Path:
-    with VideoWriter(tmp_path / "film.mp4", fps=10) as writer:
-        for index in range(6):
-            writer.add(np.full((32, 48, 3), 40 * index, np.uint8))
-    return writer.path
 
 
 def commented(film: Path, comment: str, name: str = "forged.mp4") -> Path:
@@ -56,8 +42,8 @@ def test_forged_films_are_refused_by_their_own_name(film, comment, words):
     assert len(message) < 300
 
 
-def test_two_recipes_are_one_too_many(film, recipe, tmp_path):
-    path = stamp_video(film, recipe, tmp_path / "done.mp4")
+def test_two_recipes_are_one_too_many(film, film_recipe, tmp_path):
+    path = stamp_video(film, film_recipe, tmp_path / "done.mp4")
     data = path.read_bytes()
     start = data.index(b"\xa9cmt") - 4
     comment = data[start : start + int.from_bytes(data[start : start + 4], "big")]
@@ -90,15 +76,15 @@ def test_films_of_others(film, tmp_path):
     assert (found.source, found.prompt, found.negative, found.seed) == ("ComfyUI", "a hill", "a blur", 5)
 
 
-def test_a_growing_film_has_none_yet(film, recipe):
+def test_a_growing_film_has_none_yet(film, film_recipe):
     data = film.read_bytes()
     film.write_bytes(data[:-200])
     assert read(film) is None
 
 
 @pytest.mark.parametrize("form", ["mp4", "gif", "webp"])
-def test_a_spoilt_byte_anywhere_never_surprises(film, recipe, tmp_path, form):
-    path = stamp_video(film, recipe, tmp_path / f"done.{form}")
+def test_a_spoilt_byte_anywhere_never_surprises(film, film_recipe, tmp_path, form):
+    path = stamp_video(film, film_recipe, tmp_path / f"done.{form}")
     sound = path.read_bytes()
     random = np.random.default_rng(0)
     for _ in range(300):

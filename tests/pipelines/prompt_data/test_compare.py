@@ -79,7 +79,7 @@ def test_a_mean_that_is_not_above_zero_has_no_variation(sentences):
     _, result = finish(compare.run(CompareRequest(sets), sentences))
     (summary,) = result.summaries
     assert (summary.variation is None) == (summary.mean.value <= 0)
-    assert compare._plots(("m",), ("a",), np.array([[-0.1]]), np.eye(1), [
+    assert compare.comparison_plots(("m",), ("a",), np.array([[-0.1]]), np.eye(1), [
         compare.MethodSummary("m", 1, compare.Estimate(-0.1, -0.1, -0.1, 1), 0.0, None, 1)
     ])["variation"].count("–") == 1  # fmt: skip
 
