@@ -61,7 +61,10 @@ def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
     device, run = accelerator.device, TrainingRun(args.run, args.minutes)
     torch.manual_seed(args.seed)
     pairs = Pairs(args.data, args.maps, args.clip)
-    model = Captioner(args.mapper, pairs.tokenizer.get_vocab_size()).to(device)
+    model = Captioner(args.mapper, pairs.tokenizer.get_vocab_size())
+    if args.language:
+        take_language(model, pairs, args.language)
+    model.to(device)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.05, betas=(0.9, 0.95))
     ema = EMAModel(model.parameters(), decay=0.998)
     ema.to(device)
@@ -86,12 +89,30 @@ def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
     return model.eval(), pairs
 
 
+def take_language(model: Captioner, pairs: Pairs, folder: Path) -> None:
+    """Begins with the language model of an exported captioner, so that only the mapper starts from nothing.
+
+    Raises ValueError when that one speaks in other tokens.
+    """
+    from safetensors.torch import load_file
+    from tokenizers import Tokenizer
+
+    if Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab() != pairs.tokenizer.get_vocab():
+        raise ValueError(
+            f"{folder} was trained on other captions: its tokens are not those of {len(pairs.captions)} here"
+        )
+    state = {name: value for shard in folder.glob("*.safetensors") for name, value in load_file(shard).items()}
+    language = {name.removeprefix("gpt."): value.float() for name, value in state.items() if name.startswith("gpt.")}
+    model.gpt.load_state_dict({**language, "lm_head.weight": language["transformer.wte.weight"]})  # tied
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.clipcap", description=__doc__.splitlines()[0])
     common_arguments(parser, "clipcap")
     parser.add_argument("--mapper", choices=("transformer", "mlp"), default="transformer")
     parser.add_argument("--maps", type=Path, default=Path("data/clip_maps"))
     parser.add_argument("--clip", type=Path, default=Path("weights/pictograms-clip"))
+    parser.add_argument("--language", type=Path, help="begin with the language model of this exported captioner")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--total-steps", type=int, default=3_000, help="length of the learning-rate schedule")
     parser.set_defaults(batch=128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_pairs_are_the_pictures_with_captions_of_their_own(pictograms, maps):
 def test_a_short_run_learns_and_its_export_speaks(mapper, pictograms, maps, tmp_path, capsys):
     args = argparse.Namespace(
         data=pictograms, run=tmp_path / "run", minutes=0.1, batch=16, device="cpu", threads=1, seed=0, maps=maps,
-        clip=tmp_path / "pictograms-clip", mapper=mapper, rate=3e-3, total_steps=100,
+        clip=tmp_path / "pictograms-clip", mapper=mapper, rate=3e-3, total_steps=100, language=None,
     )  # fmt: skip
     torch.manual_seed(0)
     pairs = Pairs(pictograms, maps, args.clip)
@@ -65,6 +66,22 @@ def test_a_short_run_learns_and_its_export_speaks(mapper, pictograms, maps, tmp_
         ours, theirs = loaded.logits(vectors, tokens.clamp(min=0)), model.gpt(inputs_embeds=inputs).logits
     torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.05)
     assert len(loaded.generate(vectors[:2], beams=2, max_tokens=5, stop_id=loaded.config["stop"][0])) == 2
+
+
+def test_another_mapper_may_begin_with_the_language_of_the_first(pictograms, maps, tmp_path):
+    pairs = Pairs(pictograms, maps, tmp_path / "pictograms-clip")
+    first = clipcap.Captioner("transformer", pairs.tokenizer.get_vocab_size())
+    export(first, pairs, "transformer", "pictograms-clip", tmp_path / "first")
+    second = clipcap.Captioner("mlp", pairs.tokenizer.get_vocab_size())
+    clipcap.take_language(second, pairs, tmp_path / "first")
+    for name, value in second.gpt.state_dict().items():
+        torch.testing.assert_close(value, first.gpt.state_dict()[name], atol=1e-3, rtol=1e-3)
+    words = json.loads((tmp_path / "first" / "tokenizer.json").read_text(encoding="utf-8"))
+    words["model"]["vocab"]["unheard"] = words["model"]["vocab"].pop(max(words["model"]["vocab"], key=len))
+    words["model"]["merges"] = []
+    (tmp_path / "first" / "tokenizer.json").write_text(json.dumps(words), encoding="utf-8")
+    with pytest.raises(ValueError, match="its tokens are not those"):
+        clipcap.take_language(second, pairs, tmp_path / "first")
 
 
 def test_scores_of_a_captioner_that_says_the_truth_and_of_one_that_does_not(pictograms):
