@@ -80,6 +80,15 @@ def known_browser(memory: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
+class Record(gr.JSON):
+    """A JSON object as the argument of an endpoint, and said so in its schema: MCP refuses gradio's "of any type"."""
+
+    is_template = True  # on the page a JSON like any other
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": "a JSON object, or null"}
+
+
 def typed_number(text: str | float | None, name: str, kind: type) -> Any:
     """The number that was typed, None for an empty box. Raises BadRequest for anything else."""
     if text is None or not str(text).strip():
