@@ -107,3 +107,53 @@ def visit(chromium: Any, atelier: Any) -> Iterator[Callable[..., Visitor]]:
     for context in contexts:
         context.close()
     assert not complaints
+
+
+@pytest.fixture(scope="session")
+def salon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The app with the captioners that name colours."""
+    import app
+    from jobs.queue import JobQueue
+    from tests.conftest import Running
+    from tests.tabs.captioning_pack import captioning_services
+    from tests.tabs.tiny_pack import make_examples
+
+    folder = tmp_path_factory.mktemp("salon")
+    services, jobs = captioning_services(folder), JobQueue(["cpu"])
+    page, url = app.launch(services, jobs, examples=make_examples(folder / "examples"))
+    yield Running(url, page, services, jobs)
+    page.close()
+    jobs.close()
+
+
+@pytest.fixture
+def enter(visit: Any, salon: Any) -> Callable[..., Visitor]:
+    """`enter(size, dark)`: someone in the captioning room."""
+
+    def come(size: Any = DESKTOP, dark: bool = False, url: str = salon.url) -> Visitor:
+        me = visit(size, dark, url)
+        tab = me.page.get_by_role("tab", name="Captioning")
+        if size is PHONE:
+            me.page.locator(".overflow-menu > button").click()
+            tab = me.page.locator(".overflow-dropdown button", has_text="Captioning")
+        tab.click()
+        me.page.locator(".atelier-drop-captions input[type=file]").wait_for(state="attached")
+        return me
+
+    return come
+
+
+@pytest.fixture
+def paint(tmp_path: Path) -> Callable[..., list[Path]]:
+    """`paint("red", "blue")`: files that show these colours."""
+    from PIL import Image
+
+    from tests.pipelines.captioning.tiny import NAMES as COLOURS
+
+    def make(*colours: str) -> list[Path]:
+        paths = [tmp_path / f"{k}-{colour}.png" for k, colour in enumerate(colours)]
+        for path, colour in zip(paths, colours, strict=True):
+            Image.new("RGB", (64, 48), COLOURS[colour]).save(path)
+        return paths
+
+    return make
