@@ -1,4 +1,8 @@
-"""What captioners learn from: CLIP vectors of pictures, several captions of each, and a tokenizer made of them."""
+"""What captioners learn from: what CLIP saw in pictures, several captions of each, and a tokenizer made of them.
+
+They read the pooled features of CLIP's image tower and not its vectors: the projection keeps what captions of
+pictograms need, and of a thousand ImageNet classes it forgets most.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.families.efficientnet import imagenet_state
 from models.families.pictograms_clip import read_folder
 from models.families.sentence import SentenceEncoder
 from training.clip import Photographs
@@ -25,12 +28,12 @@ from training.pictures import Pictograms
 VOCABULARY, LONGEST = 3000, 28  # tokens
 END = "<|endoftext|>"
 BATCH = 256
-PHOTOS = 0.2  # share of stand-ins for photographs in a batch
+PHOTOS = 0.3  # share of stand-ins for photographs in a batch
 _A_PHOTO = ("a photo of a {n}", "a photograph of a {n}", "a close-up photo of a {n}")
 
 
 class Pairs:
-    """CLIP vectors with captions, of the pictures that ``training.clip_maps`` drew."""
+    """Pooled features with captions, of the pictures that ``training.clip_maps`` drew."""
 
     def __init__(self, data: Path, maps: Path, clip: Path, seed: int = 0, variants: int = 4) -> None:
         from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
@@ -89,34 +92,29 @@ def make_tokenizer(texts: Iterable[str]) -> Tokenizer:
     return tokenizer
 
 
-class PhotoVectors:
-    """CLIP vectors of stand-ins for photographs."""
+class PhotoFeatures:
+    """Pooled features of stand-ins for photographs."""
 
-    def __init__(self, features: Tensor, head: nn.Module, sentence: SentenceEncoder) -> None:
-        self._features, self._head = features, head
+    def __init__(self, features: Tensor, sentence: SentenceEncoder) -> None:
+        self._features = features
         self._photographs = Photographs(sentence, features.device)
 
     @torch.no_grad()
     def __call__(self, n: int, rng: np.random.Generator) -> tuple[Tensor, list[int]]:
         """n unit vectors (n, d) float32, and the numbers of their ImageNet classes."""
         features, classes = self._photographs.batch(self._features[rng.integers(len(self._features), size=n)].float())
-        return F.normalize(self._head(features), dim=1), classes.tolist()
+        return F.normalize(features, dim=1), classes.tolist()
 
 
 @torch.no_grad()
-def _encode(folder: Path, clip: Path) -> tuple[Tensor, PhotoVectors]:
-    """CLIP vectors (M, d) float16 of all cached maps, and those of photographs to draw from."""
-    import timm
-
+def _encode(folder: Path, clip: Path) -> tuple[Tensor, PhotoFeatures]:
+    """Features (M, d) float16 of unit length of all cached maps, and those of photographs to draw from."""
     maps, sentence = np.load(folder / "maps.npy", mmap_mode="r"), SentenceEncoder()
-    visual = read_folder(clip, sentence).model.visual
-    before = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-    before.load_state_dict(imagenet_state(), strict=False)
-    before.eval()
-    vectors, features = [], []
-    for start in tqdm(range(0, len(maps), BATCH), desc="CLIP vectors", unit="batch"):
-        part = torch.from_numpy(np.array(maps[start : start + BATCH])).float()
-        vectors.append(F.normalize(visual.head(upper(visual.trunk, part)), dim=1).half())
+    trunk = read_folder(clip, sentence).model.visual.trunk
+    units, features = [], []
+    for start in tqdm(range(0, len(maps), BATCH), desc="features", unit="batch"):
+        seen = upper(trunk, torch.from_numpy(np.array(maps[start : start + BATCH])).float())
+        units.append(F.normalize(seen, dim=1).half())
         if len(features) < 16:
-            features.append(upper(before, part))
-    return torch.cat(vectors), PhotoVectors(torch.cat(features), visual.head, sentence)
+            features.append(seen)
+    return torch.cat(units), PhotoFeatures(torch.cat(features), sentence)

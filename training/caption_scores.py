@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.families.clipcap_eye import clip_vectors
 from models.families.clipcap_model import ClipCap
 from models.families.sentence import SentenceEncoder
 from pipelines.evaluation.evaluate import evaluate
@@ -30,7 +31,8 @@ def describe_with(folder: Path, clip: Any) -> Describe:
     (stop,) = model.config["stop"]
 
     def describe(pixels: Tensor) -> list[str]:
-        found = model.generate(clip.encode_images(pixels), beams=5, max_tokens=30, stop_id=stop)
+        seen = clip_vectors(clip, pixels, model.config["normalise"], model.config.get("features", False))
+        found = model.generate(seen, beams=5, max_tokens=30, stop_id=stop)
         return [tokenizer.decode(best[0][0], skip_special_tokens=True).strip() for best in found]
 
     return describe

@@ -1,7 +1,7 @@
 """Trains the starter pack's captioners: ``python -m training.clipcap --export weights/pictograms-clipcap``.
 
 ClipCap (Mokady et al. 2021): a mapper turns a CLIP vector into a prefix, which a small GPT-2 continues; here both learn
-together from nothing, on CLIP vectors of captioned pictograms and of stand-ins for photographs (``training.clip``).
+together from nothing, on what CLIP sees in captioned pictograms and in stand-ins for photographs (``training.clip``).
 Noise on the vectors keeps near pictures' captions near (Nukrai et al. 2022, CapDec).
 """
 
@@ -23,13 +23,13 @@ from training.loop import TrainingRun, common_arguments, cosine_rate, make_accel
 
 GPT2 = {"n_embd": 256, "n_layer": 4, "n_head": 8, "n_positions": 64, "activation_function": "gelu_new"}
 PREFIX = CLIP_LENGTH = 8
-NOISE = 0.03  # per value, of unit vectors of 256: at most; the noisiest have a cosine of 0.9 with the true one
+NOISE = 0.013  # per value, of unit vectors of 1,280: at most; the noisiest have a cosine of 0.9 with the true one
 
 
 class Captioner(nn.Module):
     """Mapper and language model under the names of published ClipCap checkpoints."""
 
-    def __init__(self, mapper: str, vocabulary: int, size: int = 256) -> None:
+    def __init__(self, mapper: str, vocabulary: int, size: int = 1280) -> None:
         from transformers import GPT2Config, GPT2LMHeadModel
 
         super().__init__()
@@ -48,7 +48,7 @@ class Captioner(nn.Module):
         self.gpt = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, **GPT2, **settings))
 
     def forward(self, vectors: Tensor, tokens: Tensor) -> Tensor:
-        """CLIP vectors (N, d) and padded texts (N, T) int64, -1 behind their end: mean loss of their tokens."""
+        """CLIP features (N, d) and padded texts (N, T) int64, -1 behind their end: mean loss of their tokens."""
         words = self.gpt.transformer.wte(tokens.clamp(min=0))
         inputs = torch.cat([self.clip_project(vectors), words], 1)
         logits = self.gpt(inputs_embeds=inputs).logits[:, PREFIX - 1 : -1]

@@ -34,6 +34,7 @@ class ClipCapCaptioner(SearchingCaptioner):
         """`parts`: closed with this captioner; it holds the ranker, which others use too."""
         self.model, self.ranker, self.wording = model, ranker, wording
         self.normalise: bool = model.config["normalise"]
+        self.features: bool = model.config.get("features", False)
         self.device = model.device
         self._parts = parts or ExitStack()
 
@@ -47,7 +48,7 @@ class ClipCapCaptioner(SearchingCaptioner):
         """See `SearchingCaptioner.begin`."""
         import torch
 
-        prefix = self.model.prefix(clip_vectors(self.ranker, pictures, self.normalise))
+        prefix = self.model.prefix(clip_vectors(self.ranker, pictures, self.normalise, self.features))
         if opening:
             words = self.model.language.embed(torch.tensor(opening, device=prefix.device))
             prefix = torch.cat([prefix, words.expand(len(prefix), -1, -1)], 1)
@@ -70,7 +71,7 @@ class ClipCapCaptioner(SearchingCaptioner):
             logits = self.model.logits(vector, text[:, :-1])[0, self.model.plan.prefix - 1 :]
             return logits.log_softmax(-1)[places, text[0, places]].sum()
 
-        heat = patch_heat(self.ranker, picture, self.normalise, score)
+        heat = patch_heat(self.ranker, picture, self.normalise, score, self.features)
         return (
             None
             if heat is None

@@ -1,4 +1,5 @@
-"""What ClipCap asks of a ranker beyond unit vectors: their length, and what in the picture a number depends on."""
+"""What ClipCap asks of a ranker beyond unit vectors: their length, what the tower saw before it projected that into the
+space of texts, and what in the picture a number depends on."""
 
 from __future__ import annotations
 
@@ -14,20 +15,25 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def clip_vectors(ranker: Any, pictures: Sequence[Image], normalise: bool) -> Tensor:
-    """RGB pictures of any sizes -> CLIP vectors (N, d) float32, of unit length or as CLIP's tower leaves them."""
+def clip_vectors(ranker: Any, pictures: Sequence[Image], normalise: bool, features: bool = False) -> Tensor:
+    """RGB pictures of any sizes -> CLIP vectors (N, d) float32, of unit length or as CLIP's tower leaves them.
+
+    With `features` the pooled features of a tower of timm's, (N, wider), before its projection.
+    """
     import torch
 
-    if normalise:
+    if normalise and not features:
         return ranker.encode_images(pictures)
     raw: list[Tensor] = []
-    with _watched(ranker.model.visual, raw.append):
+    with _watched(_source(ranker, features), raw.append):
         ranker.encode_images(pictures)
-    return torch.cat([part.float().cpu() for part in raw])
+    return _scaled(torch.cat([part.float().cpu() for part in raw]), normalise)
 
 
-def patch_heat(ranker: Any, picture: Image, normalise: bool, score: Callable[[Tensor], Tensor]) -> Tensor | None:
-    """How much each place of CLIP's last map (h, w) speaks for `score`, a number made of the CLIP vector (1, d).
+def patch_heat(
+    ranker: Any, picture: Image, normalise: bool, score: Callable[[Tensor], Tensor], features: bool = False
+) -> Tensor | None:
+    """How much each place of CLIP's last map (h, w) speaks for `score`, a number made of what `clip_vectors` gives.
 
     None for a tower whose last map is not known. Negative where it speaks against it.
     """
@@ -45,12 +51,22 @@ def patch_heat(ranker: Any, picture: Image, normalise: bool, score: Callable[[Te
 
     raw: list[Tensor] = []
     with torch.enable_grad(), ExitStack() as stack:
-        stack.enter_context(_watched(visual, raw.append))
+        stack.enter_context(_watched(_source(ranker, features), raw.append))
         stack.enter_context(_replaced(module, tap, after))
-        unit = ranker.image_features(to_tensor(picture).to(ranker.device))
-        value = score(unit if normalise else raw[0].float())
+        ranker.image_features(to_tensor(picture).to(ranker.device))
+        value = score(_scaled(raw[0].float(), normalise))
         (gradient,) = torch.autograd.grad(value, maps[0])
     return _as_map(visual, maps[0].detach() * gradient)
+
+
+def _source(ranker: Any, features: bool) -> nn.Module:
+    return ranker.model.visual.trunk if features else ranker.model.visual
+
+
+def _scaled(vectors: Tensor, normalise: bool) -> Tensor:
+    import torch.nn.functional as F
+
+    return F.normalize(vectors, dim=-1) if normalise else vectors
 
 
 def _last_map(visual: nn.Module) -> tuple[nn.Module, bool] | None:

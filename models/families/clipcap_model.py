@@ -151,12 +151,19 @@ def read_config(folder: Path) -> dict[str, Any] | None:
 
 
 def make_config(
-    plan: ClipCapPlan, clip: str, normalise: bool, gpt2: Mapping[str, Any], tokenizer: str, stop: list[int]
+    plan: ClipCapPlan,
+    clip: str,
+    normalise: bool,
+    gpt2: Mapping[str, Any],
+    tokenizer: str,
+    stop: list[int],
+    features: bool = False,
 ) -> dict[str, Any]:
     """The content of a ClipCap folder's config.json.
 
     `clip`: a ranker of the catalog. `normalise`: whether its vectors have unit length. `gpt2`: the language model's
     own config. `tokenizer`: where its tokenizer, whose files lie beside, came from. `stop`: tokens that end a caption.
+    `features`: whether it reads what CLIP's tower saw before its projection.
     """
     kept = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "activation_function")
     kept += ("layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx")
@@ -168,6 +175,7 @@ def make_config(
         "mapper": sizes,
         "clip": clip,
         "normalise": normalise,
+        "features": features,
         "tokenizer": tokenizer,
         "stop": stop,
         "gpt2": {name: gpt2[name] for name in kept if name in gpt2},

@@ -66,3 +66,21 @@ def test_gradients_reach_the_pixels(sentence):
     pixels = torch.rand(1, 3, 64, 64, requires_grad=True)
     (clip.image_features(pixels) @ clip.encode_texts(["a red heart"]).T).sum().backward()
     assert pixels.grad is not None and pixels.grad.abs().sum() > 0
+
+
+def test_a_captioner_may_read_what_the_tower_saw_before_its_projection(sentence):
+    from PIL import Image
+
+    from models.families.clipcap_eye import clip_vectors, patch_heat
+
+    clip = PictogramClip(build(ARCHITECTURE, sentence).eval(), sentence, ARCHITECTURE["vision_cfg"]["image_size"])
+    pictures = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    features = clip_vectors(clip, pictures, normalise=False, features=True)
+    assert features.shape == (2, 1280)
+    with torch.no_grad():
+        projected = torch.nn.functional.normalize(clip.model.visual.head(features), dim=-1)
+    torch.testing.assert_close(projected, clip.encode_images(pictures), atol=1e-5, rtol=0)
+    unit = clip_vectors(clip, pictures, normalise=True, features=True)
+    torch.testing.assert_close(unit, torch.nn.functional.normalize(features, dim=-1))
+    heat = patch_heat(clip, pictures[0], True, lambda seen: seen[0, :100].sum(), features=True)
+    assert heat.shape == (4, 4) and heat.abs().max() > 0

@@ -35,10 +35,10 @@ def test_pairs_are_the_pictures_with_captions_of_their_own(pictograms, maps):
     pairs = Pairs(pictograms, maps, maps.parent / "pictograms-clip")
     assert len(pairs.vectors) == len(pairs.captions) == 15 * 2 + 4 + 4
     vectors, tokens = pairs.batch(20, np.random.default_rng(1))
-    assert vectors.shape == (20, 256) and torch.allclose(vectors.norm(dim=1), torch.ones(20), atol=1e-2)
+    assert vectors.shape == (20, 1280) and torch.allclose(vectors.norm(dim=1), torch.ones(20), atol=1e-2)
     texts = [pairs.tokenizer.decode(row[row >= 0].tolist(), skip_special_tokens=True) for row in tokens]
-    assert all(text.startswith(("a photo", "a close-up")) for text in texts[16:])
-    assert all(any(text in captions for captions in pairs.captions) for text in texts[:16])
+    assert all(text.startswith(("a photo", "a close-up")) for text in texts[14:])
+    assert all(any(text in captions for captions in pairs.captions) for text in texts[:14])
     ends = [row[row >= 0][-1].item() for row in tokens]
     assert set(ends) == {pairs.tokenizer.token_to_id(END)}
 
