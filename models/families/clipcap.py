@@ -155,8 +155,8 @@ def _starter(name: str, title: str, note: str) -> ModelSpec:
         source=name,
         revision=None,
         licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
-        download_mb=15,
-        memory_mb=40,
+        download_mb=17,
+        memory_mb=35,
         load=load,
         note=note,
         files=FILES,
@@ -164,6 +164,8 @@ def _starter(name: str, title: str, note: str) -> ModelSpec:
 
 
 SPECS = (
-    _starter("pictograms-clipcap", "Pictogram captions", "A small ClipCap with the Transformer mapper."),
+    _starter(
+        "pictograms-clipcap", "Pictogram captions", "A small ClipCap for pictograms; it names photographs wrongly."
+    ),
     _starter("pictograms-clipcap-mlp", "Pictogram captions (MLP)", "A small ClipCap with the MLP mapper."),
 )
