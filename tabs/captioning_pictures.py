@@ -37,7 +37,12 @@ def asks(**what: Any) -> str:
 
 
 class Pictures:
-    """Built inside a room's layout; `paths` is a gr.State with the list of files."""
+    """Built inside a room's layout; `paths` is a gr.State with the list of files.
+
+    Other rooms send pictures here by a button that says `verb`.
+    """
+
+    verb = "Caption these →"
 
     def __init__(self, app: App, room: str) -> None:
         self._settings: Settings = app.services.settings
@@ -45,13 +50,17 @@ class Pictures:
         self.paths = gr.State([])
         self._build()
         self._connect(app)
-        take = Receiver(room, "pictures", "Caption these →", self._taken, self.outputs)
-        app.receivers.append(take)
+        app.receivers.append(Receiver(room, "pictures", self.verb, self._taken, self.receiving))
 
     @property
     def outputs(self) -> list[Component]:
         """What changes when pictures come or go."""
         return [self.paths, self.strip, self.said]
+
+    @property
+    def receiving(self) -> list[Component]:
+        """What `_taken` gives values for."""
+        return self.outputs
 
     def _build(self) -> None:
         self.zone = gr.File(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from tabs import captioning, rank_images, text_to_image, vqgan_clip
+from tabs import captioning, image_to_prompt, rank_images, text_to_image, vqgan_clip
 from tabs.api import build_api
 from tabs.rooms import EXAMPLES, App, connect
 from tabs.status import build_status
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jobs.queue import JobQueue
     from pipelines.services import Services
 
-ROOMS = (text_to_image, vqgan_clip, captioning, rank_images)
+ROOMS = (text_to_image, vqgan_clip, captioning, image_to_prompt, rank_images)
 
 # Served files are copies; the originals stay in the output folder under its quota.
 CACHE_SWEEP_SECONDS, CACHE_KEEP_SECONDS = 600, 6 * 3600

@@ -34,13 +34,17 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Receiver:
-    """A room that takes `kind` ("pictures" or "prompt"): `take(parcel)` gives the values for `outputs`."""
+    """A room that takes `kind` ("pictures" or "prompt"): `take(parcel)` gives the values for `outputs`.
+
+    `view` tells one view of a room from its others, which may send things to each other.
+    """
 
     room: str
     kind: str
     verb: str
     take: Callable[[Parcel], Any]
     outputs: list[Component]
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Sender:
     kinds: tuple[str, ...]
     parcel: gr.State
     row: gr.Row
+    view: str = ""
 
 
 @dataclass
@@ -67,6 +72,7 @@ class App:
     browser: gr.BrowserState | None = None
     tabs: gr.Tabs | None = None
     tab: gr.Tab | None = None
+    views: gr.Tabs | None = None  # the tabs inside the room being built, in a room that has some
     senders: list[Sender] = field(default_factory=list)
     receivers: list[Receiver] = field(default_factory=list)
     fetching: set[str] = field(default_factory=set)  # names of models that are on their way to this machine
@@ -77,7 +83,7 @@ def connect(app: App) -> None:
     """Make the "send to" buttons. Call it inside the Blocks, after all rooms are built."""
     for sender in app.senders:
         for receiver in app.receivers:
-            if receiver.kind in sender.kinds and receiver.room != sender.room:
+            if receiver.kind in sender.kinds and (receiver.room, receiver.view) != (sender.room, sender.view):
                 _connect(app, sender, receiver)
 
 

@@ -18,7 +18,7 @@ from tabs.vqgan_clip_controls import MODES, NOT_KEPT, Controls
 from tabs.vqgan_clip_forecast import learn_from
 from tabs.vqgan_clip_request import AnyRequest, make
 from tabs.vqgan_clip_results import pictures_of, story
-from tabs.widgets import Record, refusal, served
+from tabs.widgets import record, refusal, served
 
 FRAMES = {"flight": "flight.frames", "between": "between.frames"}
 FILM_STEPS = {"flight": "flight.steps_per_frame", "restyle": "restyle.steps_per_frame"}
@@ -33,7 +33,7 @@ def build_api(app: App, controls: Controls, submit: Any) -> None:
         words = [gr.Textbox(value, label="text") for value in ("", "picture", "", "", "")]
         numbers = [gr.Number(None, label="number") for _ in range(6)]
         inputs = [words[0], words[1], *files, pictures, words[2], words[3], *numbers[:4]]
-        inputs += [gr.Number(1), words[4], *numbers[4:], gr.Textbox("0: 1.02"), Record(None)]
+        inputs += [gr.Number(1), words[4], *numbers[4:], gr.Textbox("0: 1.02"), record()]
         best, film = gr.Image(label="Best", format="png", type="filepath"), gr.File(label="Film")
         gr.Button().click(
             _vqgan_clip(app, controls, submit),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from pipelines.vqgan_clip import ranges
+from pipelines.vqgan_clip.prompts import Prompt, write
 from tabs import vqgan_clip_forecast as forecast
 from tabs.rooms import App, Parcel, Receiver
 from tabs.vqgan_clip_controls import Controls
@@ -43,15 +44,11 @@ def connect(app: App, controls: Controls, runner: Runner, outcome: Outcome, line
     _connect_camera(app, controls, outcome, row, look, way)
     dice.click(lambda: "", None, parts["seed"], **QUIET)
     again.click(lambda seed: "" if seed is None else str(seed), last_seed, parts["seed"], **QUIET)
-    app.receivers.append(
-        Receiver(
-            runner.room,
-            "pictures",
-            "Paint on from it →",
-            lambda parcel: _taken(app, controls, parcel),
-            _taking(controls),
-        )
-    )
+    taking, wish = _taking(controls), [parts["prompts"]]
+    app.receivers += [
+        Receiver(runner.room, "pictures", "Paint on from it →", lambda parcel: _taken(app, controls, parcel), taking),
+        Receiver(runner.room, "prompt", "Use it in VQGAN+CLIP", lambda parcel: [as_wish(parcel.prompt)], wish),
+    ]
 
 
 def _connect_run(app: App, controls: Controls, runner: Runner, outcome: Outcome, last_seed: gr.State) -> None:
@@ -191,3 +188,8 @@ def _taken(app: App, controls: Controls, parcel: Parcel | None) -> list[Any]:
     path, usual = parcel.paths[0], controls.first.controls
     shape = (usual["width"].default, usual["height"].default)
     return ["image", path, ground(app.services.settings, path, *shape), *controls.for_start("image").values()]
+
+
+def as_wish(prompt: str) -> str:
+    """A prompt that was sent here, so that its own marks mean nothing."""
+    return write(((Prompt(prompt),),)) if prompt.strip() else ""

@@ -50,7 +50,7 @@ class Card:
         if self.key != asked.key:
             raise OtherModelError(
                 f"The index {shown(name)} was made with {self._words()}, which cannot be compared with "
-                f"{asked._words()}: choose the first, or build the index again with “rebuild” switched on."
+                f"{asked._words()}: choose the first, or rebuild the index with the second."
             )
 
     def _words(self) -> str:

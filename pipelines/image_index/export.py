@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,18 @@ FORMS = ("csv", "jsonl", "parquet")
 COLUMNS = (*SHOWN, "ranker", "revision", "dimension")
 
 
-def export(index: ImageIndex, path: str | Path, filters: Filters | None = None, vectors: bool = False) -> int:
+def export(
+    index: ImageIndex,
+    path: str | Path,
+    filters: Filters | None = None,
+    vectors: bool = False,
+    place: Callable[[str], str] | None = None,
+) -> int:
     """Write the rows that pass the filters to `path`, whose ending says the form; how many there were.
 
     ".csv": UTF-8, copies joined by " | ". ".jsonl": a JSON table a line, moments in ISO 8601. ".parquet": typed
     columns. With `vectors` a column "vector" of float32 comes along, which a CSV file has no form for.
+    `place` says how the path of a picture is told, for readers who shall not know the folders of this machine.
     The file is there whole or not at all. Raises BadRequest for another ending, OSError as `open` does.
     """
     path = Path(path)
@@ -36,6 +43,7 @@ def export(index: ImageIndex, path: str | Path, filters: Filters | None = None, 
     if vectors and form == "csv":
         raise BadRequest("A CSV file cannot hold the vectors; choose jsonl or parquet, or leave the vectors out.")
     batches = index.pictures((filters or Filters()).sql(), (*COLUMNS, "vector") if vectors else COLUMNS)
+    batches = batches if place is None else (_placed(batch, place) for batch in batches)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         count = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[form](batches, part, index, vectors)
@@ -80,6 +88,20 @@ def _parquet(batches: Iterator[pa.RecordBatch], part: Path, index: ImageIndex, v
             writer.write_batch(batch.select(schema.names).cast(schema))
             count += batch.num_rows
     return count
+
+
+def _placed(batch: pa.RecordBatch, place: Callable[[str], str]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    told = {
+        "path": [place(path) for path in batch["path"].to_pylist()],
+        "copies": [[place(path) for path in paths] for paths in batch["copies"].to_pylist()],
+    }
+    columns = [
+        pa.array(told[name], batch.schema.field(name).type) if name in told else batch[name]
+        for name in batch.schema.names
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Prompt:
     """A prompt and how it came about.
 
     `cosine` is that of its vector and the picture's, in [-1, 1]; `curve` has the cosine of `start` and of the prompt
-    after each of its `terms`. Of the `limit` tokens that the ranker reads it takes `tokens`, both with the markers.
+    after each of its `terms`. Of the `limit` tokens that it may have it takes `tokens`, both with the markers.
     """
 
     text: str
@@ -115,7 +115,7 @@ class Chain:
         self._promises.prompt(self.prompt, found)
         tokens = self.reader.count(self.prompt)
         now = Prompt(
-            self.prompt, found.cosine, self.start, tuple(self._terms), tuple(self._curve), tokens, self.reader.limit
+            self.prompt, found.cosine, self.start, tuple(self._terms), tuple(self._curve), tokens, self.reader.budget
         )
         if self.best is None or self._sign * (now.cosine - self.best.cosine) > 0:
             self.best = now
@@ -160,7 +160,7 @@ def described(reader: Reader, image: Tensor, start: str, parts: Sequence[tuple[s
     after = curve[1:] if start else curve
     gains = [b - a for a, b in zip(before, after, strict=True)]
     terms = tuple(Term(phrase, kind, gain) for (phrase, kind), gain in zip(parts, gains, strict=True))
-    return Prompt(text, curve[-1], start, terms, tuple(curve), reader.count(text), reader.limit)
+    return Prompt(text, curve[-1], start, terms, tuple(curve), reader.count(text), reader.budget)
 
 
 def attributed(reader: Reader, image: Tensor, prompt: Prompt) -> Prompt:

@@ -138,7 +138,7 @@ class _Folder:
         self._write([row for row in event.rows if row.picture < event.complete and row.picture not in gone])
 
     def _write(self, rows: Sequence[PromptRow]) -> None:
-        _append(self._request.table, [_line(row, self.names[str(row.path)], self._request.key) for row in rows])
+        _append(self._request.table, [line(row, self.names[str(row.path)], self._request.key) for row in rows])
         done, answered = {row.picture for row in rows}, {row.picture for row in rows if row.prompt}
         self.done += len(done)
         self.failed += len(done - answered)
@@ -170,7 +170,8 @@ def _append(table: Path, lines: list[tuple[Any, ...]]) -> None:
         os.fsync(file.fileno())
 
 
-def _line(row: PromptRow, name: str, key: str) -> tuple[Any, ...]:
+def line(row: PromptRow, name: str, key: str) -> tuple[Any, ...]:
+    """A row of the table, in the order of COLUMNS; no cell can be taken for a formula."""
     cosine = "" if row.cosine is None else f"{row.cosine:.6f}"
     prompt = clean(row.prompt[:1000])
     return (*map(_cell, (name, row.method, prompt)), cosine, f"{row.seconds:.3f}", int(row.exact), row.error, key)

@@ -100,8 +100,8 @@ def read_list(path: str | Path, artists: bool = False) -> PhraseList:
 def gather(names: Sequence[str], paths: Sequence[str | Path], artists: bool = False) -> tuple[PhraseList, ...]:
     """The built-in lists of these names and the lists of these files; no phrase is in two of them.
 
-    A file's list that is named as one before it joins it. Raises BadRequest as `built_in` and `read_list` do, and
-    when there is no phrase at all.
+    A file's list that is named as one before it joins it; one that adds nothing to those before it is left out.
+    Raises BadRequest as `built_in` and `read_list` do, and when there is no phrase at all.
     """
     found: dict[str, PhraseList] = {}
     seen: set[str] = set()
@@ -115,7 +115,7 @@ def gather(names: Sequence[str], paths: Sequence[str | Path], artists: bool = Fa
         found[each.name] = _joined(before, each, new) if before else replace(each, phrases=tuple(new))
     if not seen:
         raise BadRequest("There is no list of phrases; choose at least one, or bring a file with phrases.")
-    return tuple(found.values())
+    return tuple(each for each in found.values() if each.phrases)
 
 
 def _joined(one: PhraseList, other: PhraseList, new: Iterable[str]) -> PhraseList:

@@ -35,9 +35,10 @@ class ImageToPromptRequest:
     name artists. `captioners` write the beginning of the interrogator's prompt (the first of them) and are methods of
     their own; with none and none in the catalog the lists provide a beginning. `start` is a beginning of one's own.
     `index` is the image index and `prompts` a file of prompts for “nearest”; `neighbours` how many count. `head` names
-    the regression head. `weights` are the ensemble's, by method, a captioner as "caption:NAME"; () weighs all evenly.
-    `pool`, `most` and `least` are the chain's (see `chain.Effort`), None for what suits the ranker. `attribute`:
-    compute what each phrase of a prompt is worth.
+    the regression head. `budget` is how many tokens the interrogator's prompt may have, both markers included; None for
+    all that the ranker reads. `weights` are the ensemble's, by method, a captioner as "caption:NAME"; () weighs all
+    evenly. `pool`, `most` and `least` are the chain's (see `chain.Effort`), None for what suits the ranker.
+    `attribute`: compute what each phrase of a prompt is worth.
     """
 
     paths: tuple[str | Path, ...]
@@ -58,6 +59,7 @@ class ImageToPromptRequest:
     pool: int | None = None
     most: int | None = None
     least: int | None = None
+    budget: int | None = None
     attribute: bool = True
 
     def resolve(self, catalog: Catalog) -> ImageToPromptRequest:
@@ -95,6 +97,7 @@ class ImageToPromptRequest:
             pool=None if self.pool is None else limits.whole("number of candidates", self.pool, 1, 500_000),
             most=None if self.most is None else limits.whole("number of phrases at most", self.most, 1, 64),
             least=None if self.least is None else limits.whole("number of phrases at least", self.least, 0, 64),
+            budget=None if self.budget is None else limits.whole("token budget", self.budget, 8, 512),
             attribute=limits.flag("choice “attribute”", self.attribute),
         )
 
@@ -116,7 +119,7 @@ class ImageToPromptRequest:
 def recipe_of(request: ImageToPromptRequest, revision: str, hashes: Sequence[str]) -> Recipe:
     """The recipe of a resolved request; `hashes` are those of the pictures."""
     names = ("methods", "mode", "lists", "artists", "ranker", "captioners", "start", "index", "neighbours", "head")
-    settings = {name: getattr(request, name) for name in (*names, "pool", "most", "least")}
+    settings = {name: getattr(request, name) for name in (*names, "pool", "most", "least", "budget")}
     settings |= {"weights": dict(request.weights), "files": [file_name(path) for path in request.files]}
     return Recipe(TASK, request.ranker, revision, settings, parents=tuple(hashes))
 

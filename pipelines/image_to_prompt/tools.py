@@ -40,6 +40,7 @@ class Tools:
     def __init__(self, request: ImageToPromptRequest, services: Services, device: str, ranker: Any) -> None:
         self._request, self._services, self._device = request, services, device
         self.reader: Reader = reader_of(ranker)
+        self.reader.budget = min(request.budget or self.reader.limit, self.reader.limit)
         self.temperature = float(ranker.logit_scale)
         self.lists: tuple[PhraseList, ...] = gather(request.lists, request.files, request.artists)
         self.notes = [sentence for each in self.lists if (sentence := each.sentence())]

@@ -11,6 +11,7 @@ from pipelines.prompt_data.words import typical_words
 
 MAX_CLUSTERS = 30
 JUDGED = 1_000  # rows on which a number of clusters is judged
+FEW = 5  # rows that a cluster has on average at least, when its number is chosen; else near copies would be clusters
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def _best_count(vectors: np.ndarray, seed: int) -> int:
     different = len(np.unique(judged.round(5), axis=0))
     scores = {}
     for count in (2, 3, 4, 5, 6, 8, 10, 12, 15, 20):
-        if count < min(different, len(judged) / 2):
+        if count < different and count <= len(judged) / FEW:
             labels = KMeans(count, n_init=2, random_state=seed).fit_predict(judged)
             scores[count] = silhouette_score(judged, labels)
     return max(scores, key=lambda count: (scores[count], -count)) if scores else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,7 @@ def run(request: CompareRequest, services: Services, device: str | None = None) 
     summaries = [_summary(replace(request, sets=sets), name, row, cosines) for row, name in enumerate(vectors)]
     if sets.truth:
         summaries.sort(key=lambda each: -each.mean.value if each.mean else 0)
-    agreement = np.array([[_mean((one * other).sum(1)) for other in vectors.values()] for one in vectors.values()])
+    agreement = agreements(list(vectors.values()))
     methods = tuple(vectors)
     yield CompareResult(
         seconds=time.monotonic() - began,
@@ -112,7 +112,7 @@ def run(request: CompareRequest, services: Services, device: str | None = None) 
         cosines=cosines,
         agreement=agreement,
         summaries=tuple(summaries),
-        plots=_plots(methods, ids, cosines, agreement, summaries),
+        plots=comparison_plots(methods, ids, cosines, agreement, summaries),
         notes=_notes(sets),
     )
 
@@ -135,28 +135,29 @@ def _summary(request: CompareRequest, name: str, row: int, cosines: np.ndarray) 
         images=sum(each in sets.predictions[name] for each in ids),
         seconds=sum(times) / len(times) if times else None,
     )
+    return summarised(summary, row, cosines, request.resamples, request.seed)
+
+
+def summarised(summary: MethodSummary, row: int, cosines: np.ndarray, resamples: int, seed: int) -> MethodSummary:
+    """The summary with what follows from the cosines (M, N) of all methods, of which the method's are in `row`."""
     mine = cosines[row][~np.isnan(cosines[row])].astype(np.float64)
     if not len(mine):
         return summary
-    mean = estimates(Statistic.mean("mean", cosines[row].astype(np.float64)), request.resamples, request.seed)["mean"]
+    mean = estimates(Statistic.mean("mean", cosines[row].astype(np.float64)), resamples, seed)["mean"]
     spread = float(mine.std(ddof=1)) if len(mine) > 1 else 0.0
+    variation = spread / mean.value if mean.value > 0 else None
     best = cosines[row] >= np.fmax.reduce(cosines, axis=0) - 1e-6
-    return replace(
-        summary,
-        mean=mean,
-        spread=spread,
-        variation=spread / mean.value if mean.value > 0 else None,
-        best=int(best.sum()),
-    )
+    return replace(summary, mean=mean, spread=spread, variation=variation, best=int(best.sum()))
 
 
-def _plots(
-    methods: tuple[str, ...],
-    ids: tuple[str, ...],
+def comparison_plots(
+    methods: Sequence[str],
+    ids: Sequence[str],
     cosines: np.ndarray,
     agreement: np.ndarray,
-    summaries: list[MethodSummary],
+    summaries: Sequence[MethodSummary],
 ) -> dict[str, str]:
+    """Inline SVG by name, of the fields of a `CompareResult`."""
     plots = {"agreement": heat(agreement, methods, methods, "Mean cosine between the prompts of two methods")}
     timed = [Bar(each.name, each.seconds) for each in summaries if each.seconds is not None]
     if timed:
@@ -176,6 +177,11 @@ def _plots(
         "images": heat(cosines[order], [methods[row] for row in order], ids, "Cosine to the truth"),
         **plots,
     }
+
+
+def agreements(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean cosine (M, M) between the unit vectors (N, D) of every two methods; a row of NaN does not count."""
+    return np.array([[_mean((one * other).sum(1)) for other in vectors] for one in vectors])
 
 
 def _mean(values: np.ndarray) -> float:

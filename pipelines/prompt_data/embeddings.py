@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from common.errors import BadRequest
 from pipelines import limits
-from pipelines.evaluation.sentences import sentence_vectors
 from pipelines.prompt_data.charts import heat
+from pipelines.prompt_data.explore import SLICE, encode
 from pipelines.prompt_data.map_chart import scatter
 from pipelines.prompt_data.maps import METHODS, TITLES, Map, make_map
-from pipelines.prompt_data.prompt_sets import TRUTH, PromptSets
+from pipelines.prompt_data.prompt_sets import MAX_IMAGES, TRUTH, PromptSets
 from pipelines.services import Services
 from pipelines.steps import Result, Run, Step, Stop
 from safeguards.wording import shown
@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EmbeddingsRequest:
-    """Which maps to make of which prompts. `methods` are among METHODS; `neighbours` as in `maps.make_map`."""
+    """Which maps to make of which prompts. `methods` are among METHODS; `neighbours` as in `maps.make_map`.
+
+    With more than `images` images as many are drawn by `seed`.
+    """
 
     sets: PromptSets
     methods: tuple[str, ...] = METHODS
     neighbours: int = 15
+    images: int = MAX_IMAGES
     seed: int = 0
 
     def resolve(self, catalog: Catalog) -> EmbeddingsRequest:
@@ -42,6 +46,7 @@ class EmbeddingsRequest:
             self,
             methods=tuple(limits.one_of("method of the map", each, METHODS, METHODS[0]) for each in self.methods),
             neighbours=limits.whole("number of neighbours", self.neighbours, 2, 200),
+            images=limits.whole("number of images", self.images, 1, MAX_IMAGES),
             seed=limits.whole("seed", self.seed, 0, 2**32 - 1),
         )
 
@@ -69,6 +74,7 @@ class EmbeddingsResult(Result):
     vectors: np.ndarray
     maps: Mapping[str, Map]
     arrows: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...] = ()
 
     def neighbours(self, row: int, count: int = 8) -> tuple[Neighbour, ...]:
         """The rows with the highest cosine to one of them, best first; BadRequest for a row that is not there."""
@@ -103,22 +109,31 @@ class EmbeddingsResult(Result):
 
 
 def run(request: EmbeddingsRequest, services: Services, device: str | None = None) -> Run:
-    """Encode and map; yields a `Step` after the vectors and each map, and the `EmbeddingsResult` at the end.
+    """Encode and map; yields a `Step` after each few prompts and each map, which tells what comes next, and the
+    `EmbeddingsResult` at the end.
 
-    On `Stop` the maps made so far are shown.
+    On `Stop` the maps made so far are shown, or one by PCA of the prompts encoded so far.
     """
-    began, stopped = time.monotonic(), False
+    began = time.monotonic()
     request = request.resolve(services.catalog)
-    rows = _rows(request.sets)
-    vectors = sentence_vectors(services, [text for _, _, text in rows], device).numpy()
-    total, maps = len(request.methods) + 1, {}
-    if isinstance((yield Step(1, total, "read the prompts")), Stop):
-        request, stopped = replace(request, methods=("pca",)), True  # the quick one, so that there is something to see
-    for number, method in enumerate(request.methods, start=2):
+    ids = request.sets.ids
+    if len(ids) > request.images:
+        places = np.random.default_rng(request.seed).choice(len(ids), request.images, replace=False)
+        ids = tuple(ids[place] for place in sorted(places))
+    rows = _rows(request.sets, ids)
+    texts, first = [text for _, _, text in rows], TITLES[request.methods[0]]
+    vectors, stopped = yield from encode(texts, services, device, len(request.methods), first)
+    rows = rows[: len(vectors)]
+    methods = ("pca",) if stopped else request.methods  # the quick one, so that there is something to see
+    total = -(-len(rows) // SLICE) + len(methods)
+    maps: dict[str, Map] = {}
+    for number, method in enumerate(methods, start=1):
         maps[method] = make_map(vectors, method, request.seed, request.neighbours)
-        if number < total and not stopped and isinstance((yield Step(number, total, TITLES[method])), Stop):
+        left = methods[number:]
+        if left and isinstance((yield Step(total - len(left), total, TITLES[left[0]])), Stop):
             stopped = True
             break
+    note = f"{len(ids):,} of {len(request.sets.ids):,} images, drawn by chance."
     names = tuple(dict.fromkeys(name for name, _, _ in rows))
     true = {each: row for row, (name, each, _) in enumerate(rows) if name == TRUTH}
     arrows = [(true[each], row) for row, (name, each, _) in enumerate(rows) if name != TRUTH and each in true]
@@ -133,10 +148,11 @@ def run(request: EmbeddingsRequest, services: Services, device: str | None = Non
         vectors=vectors,
         maps=maps,
         arrows=tuple(arrows),
+        notes=(note,) if len(ids) < len(request.sets.ids) else (),
     )
 
 
-def _rows(sets: PromptSets) -> list[tuple[str, str, str]]:
-    """Source, image and text of every prompt, the true ones first."""
+def _rows(sets: PromptSets, ids: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Source, image and text of every prompt for these images, the true ones first."""
     sources = {**({TRUTH: sets.truth} if sets.truth else {}), **sets.predictions}
-    return [(name, each, prompts[each]) for name, prompts in sources.items() for each in sets.ids if each in prompts]
+    return [(name, each, prompts[each]) for name, prompts in sources.items() for each in ids if each in prompts]

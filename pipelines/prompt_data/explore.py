@@ -109,7 +109,8 @@ def run(request: ExploreRequest, services: Services, device: str | None = None) 
     rows = filled
     if len(filled) > request.sample:
         rows = sorted(np.random.default_rng(request.seed).choice(filled, request.sample, replace=False).tolist())
-    vectors, stopped = yield from _encode([texts[row] for row in rows], services, device)
+    vectors, stopped = yield from encode([texts[row] for row in rows], services, device)
+    stopped = stopped and len(vectors) < len(rows)  # a stop after the last of them left out nothing
     rows = rows[: len(vectors)]
     made = _counted(request, texts, parts, filled, rows, vectors)
     note = f"Repetitions in other words, clusters and near leaks are about {len(rows):,} of {len(filled):,} prompts."
@@ -138,16 +139,20 @@ def _joined(tables: Sequence[PromptTable]) -> tuple[list[str], list[str]]:
     return texts, [table.name for table in tables for _ in table.texts]
 
 
-def _encode(
-    texts: Sequence[str], services: Services, device: str | None
+def encode(
+    texts: Sequence[str], services: Services, device: str | None, after: int = 1, then: str = "comparing the prompts"
 ) -> Generator[Step, Command | None, tuple[np.ndarray, bool]]:
-    """Unit vectors (n, 384) of the first n texts, and whether a stop left out the others."""
-    total = -(-len(texts) // SLICE) + 1
+    """Unit vectors (n, 384) of the first n texts, and whether a stop was said.
+
+    `after` steps will follow, and what comes `then` is told by the last step here.
+    """
+    total = -(-len(texts) // SLICE) + after
     done = []
     for number, start in enumerate(range(0, len(texts), SLICE), start=1):
         done.append(sentence_vectors(services, texts[start : start + SLICE], device).numpy())
-        if isinstance((yield Step(number, total, "reading the prompts")), Stop):
-            return np.concatenate(done), start + SLICE < len(texts)
+        note = "reading the prompts" if start + SLICE < len(texts) else then
+        if isinstance((yield Step(number, total, note)), Stop):
+            return np.concatenate(done), True
     return np.concatenate(done), False
 
 

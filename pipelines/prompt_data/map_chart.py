@@ -36,10 +36,11 @@ def scatter(
     up = Scale.over(points[:, 1].tolist(), HEIGHT - MARGIN, TOP, room=0.03)
     drawing.rect(1, TOP - 10, WIDTH - 2, HEIGHT - TOP + 9, "none", stroke="currentColor", stroke_opacity=0.16, rx=6)
     places = [(across(float(x)), up(float(y))) for x, y in points]
-    for start, end in arrows:
-        drawing.arrow(*places[start], *places[end], COLOURS[groups[end] % len(COLOURS)])
     radius = 5.5 if len(points) <= 200 else 4 if len(points) <= 2_000 else 2.5
     lit = {chosen, *near} if chosen is not None else set(range(len(points)))
+    for start, end in arrows:
+        strength = 1 if chosen is None or chosen in (start, end) else 0.25
+        drawing.arrow(*places[start], *places[end], COLOURS[groups[end] % len(COLOURS)], strength)
     for row, (x, y) in enumerate(places):
         colour = COLOURS[groups[row] % len(COLOURS)]
         opacity = 0.85 if row in lit else 0.2

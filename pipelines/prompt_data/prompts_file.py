@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safeguards.wording import file_name, megabytes, refuse, shown
+from safeguards.wording import megabytes, refuse, shown
 
 MAX_MB = 500
 MAX_ROWS = 1_000_000
@@ -60,6 +60,16 @@ def read_prompts(path: str | Path, column: str = "", id_column: str = "", split_
     if not any(texts):
         raise refuse(path, f"has no prompts: the column {shown(named)} is empty.")
     return PromptTable(path.name, named, tuple(columns), tuple(ids), tuple(texts), tuple(splits) if split_named else ())
+
+
+def columns_of(path: str | Path) -> tuple[str, ...]:
+    """The names of the columns of a file. Raises BadRequest as `read_prompts` does."""
+    return tuple(_open(Path(path))[0])
+
+
+def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file as tables by column. Raises BadRequest as `read_prompts` does, on the way, too."""
+    return _open(Path(path))[1]
 
 
 def prompts_by_id(path: str | Path, column: str = "") -> dict[str, str]:
@@ -182,5 +192,5 @@ def _word(value: Any) -> str:
 
 
 def _listed(columns: Sequence[str]) -> str:
-    names = ", ".join(file_name(shown(name)) for name in columns[:20])
+    names = ", ".join(shown(name) for name in columns[:20])
     return names + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")

@@ -43,9 +43,9 @@ class Drawing:
         ends = {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "stroke": colour, "stroke-width": width}
         self._add("line", ends, **more)
 
-    def arrow(self, x1: float, y1: float, x2: float, y2: float, colour: str, **more: object) -> None:
-        """A thin line that ends in a point."""
-        self.line(x1, y1, x2, y2, colour, 1.2, opacity=0.6, **more)
+    def arrow(self, x1: float, y1: float, x2: float, y2: float, colour: str, strength: float = 1.0) -> None:
+        """A thin line that ends in a point; with a `strength` below 1 it steps back."""
+        self.line(x1, y1, x2, y2, colour, 1.2, opacity=0.6 * strength)
         length = math.hypot(x2 - x1, y2 - y1)
         if length > 12:
             dx, dy = (x2 - x1) / length, (y2 - y1) / length
@@ -53,7 +53,7 @@ class Drawing:
                 f"{x2 - back * dx - side * dy:.1f},{y2 - back * dy + side * dx:.1f}"
                 for back, side in ((4, 0), (10, 3), (10, -3))
             )
-            self._add("polygon", {"points": f"{tip} {left} {right}", "fill": colour}, opacity=0.8)
+            self._add("polygon", {"points": f"{tip} {left} {right}", "fill": colour}, opacity=0.8 * strength)
 
     def text(self, x: float, y: float, words: object, anchor: str = "start", size: float = 12, **more: object) -> None:
         """Words that begin, end or have their middle at x."""

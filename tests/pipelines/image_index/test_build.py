@@ -148,7 +148,7 @@ def test_another_model_is_refused_and_rebuilding_replaces_it(services, build_ind
     build_index(folder)
     save(tmp_path / "more", 90)
     build_index(tmp_path / "more")
-    with pytest.raises(OtherModelError, match=r"was made with CLIP ViT-B/32 .*“rebuild”"):
+    with pytest.raises(OtherModelError, match=r"was made with CLIP ViT-B/32 .*rebuild the index"):
         build_index(folder, ranker="siglip-vit-b-16")
     assert opened(services).card.ranker == RANKER
     result = build_index(folder, ranker="siglip-vit-b-16", rebuild=True)

@@ -55,3 +55,12 @@ def test_vectors_come_along_where_the_form_has_room(index, tmp_path):
 def test_other_forms_are_refused(index, tmp_path):
     with pytest.raises(BadRequest, match='"xlsx"; allowed are csv, jsonl, parquet'):
         export(index, tmp_path / "a.xlsx")
+
+
+def test_places_can_be_told_without_their_folders(index, tmp_path):
+    for form in ("csv", "jsonl", "parquet"):
+        assert export(index, tmp_path / f"out.{form}", place=lambda path: path.rpartition("/")[2]) == 5
+        assert b"shots" not in (tmp_path / f"out.{form}").read_bytes()
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert {"000.png", "002.png"} < {row["path"] for row in rows}
+    assert [name for row in rows for name in row["copies"]] in (["copy.bmp"], ["003.png"])

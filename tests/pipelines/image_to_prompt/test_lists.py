@@ -110,3 +110,9 @@ def test_lists_are_joined_without_repetition(phrases):
         gather((), ())
     with pytest.raises(BadRequest, match="There is no list"):
         gather(("nonsense",), ())
+
+
+def test_a_list_that_adds_nothing_is_left_out(tmp_path):
+    phrase = built_in("media").phrases[0]
+    (tmp_path / "mine.txt").write_text(f"{phrase.upper()}\n", encoding="utf-8")
+    assert [each.name for each in gather(["media"], [tmp_path / "mine.txt"])] == ["media"]

@@ -43,5 +43,5 @@ def test_an_index_of_another_model_is_refused(services, index, paths, ask, monke
     with pytest.raises(BadRequest, match="There is no index"):
         collect(run(ask(paths, methods=("nearest",), index="other"), services))
     monkeypatch.setattr("pipelines.image_index.card.revision_of", lambda spec, settings: "newer")
-    with pytest.raises(BadRequest, match="build the index again"):
+    with pytest.raises(BadRequest, match="rebuild the index"):
         PictureIndex(index, "judge", services)

@@ -65,7 +65,7 @@ def test_too_few_points_and_other_methods_are_refused(kinds):
 def test_true_and_predicted_prompts_share_the_maps(sentences, sets):
     steps, result = finish(embeddings.run(EmbeddingsRequest(sets), sentences))
     assert result.names == ("truth", "coca") and result.sets == (0,) * 7 + (1,) * 7
-    assert [step.note for step in steps] == ["read the prompts", "PCA", "t-SNE"] and len(steps) + 1 == steps[0].total
+    assert [step.note for step in steps] == ["PCA", "t-SNE", "UMAP"] and len(steps) + 1 == steps[0].total
     assert set(result.maps) == {"pca", "tsne", "umap"} and result.vectors.shape == (14, 384)
     assert result.arrows == tuple((row, row + 7) for row in range(7)) and result.ids[:7] == result.ids[7:]
     cosines, rows, columns = result.cosines("truth", "coca")
