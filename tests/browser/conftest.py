@@ -11,6 +11,7 @@ import pytest
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 120_000  # ms; a busy machine may take half a minute to paint a page for the first time
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
@@ -32,6 +33,7 @@ class Visitor:
 
     def __init__(self, context: Any, url: str) -> None:
         self.complaints: list[str] = []
+        context.set_default_timeout(PATIENCE)
         self.page = context.new_page()
         self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -51,7 +53,7 @@ class Visitor:
         self.prompt.fill(prompt)
         self.page.get_by_role("button", name="Generate").click()
 
-    def wait_for_pictures(self, count: int, timeout: float = 30_000) -> None:
+    def wait_for_pictures(self, count: int, timeout: float = PATIENCE) -> None:
         """Until `count` ranked pictures are really painted."""
         self.pictures.nth(count - 1).wait_for(timeout=timeout)
         self.page.wait_for_function(

@@ -52,15 +52,8 @@ def clean(library):
     shutil.rmtree(library.services.settings.output / "image_indexes", ignore_errors=True)
 
 
-def open_panel(me):
-    run = me.page.locator("button.atelier-index-run")
-    if not run.is_visible():
-        me.page.get_by_role("button", name="Build an index").click()
-    run.wait_for()
-
-
 def build(me, folder, name="colours"):
-    open_panel(me)
+    me.page.locator("button.atelier-index-run").wait_for()
     me.page.get_by_label("Name", exact=True).locator("visible=true").fill(name)
     me.page.get_by_label("Folder", exact=True).fill(str(folder))
     me.page.locator("button.atelier-index-run").click()
@@ -108,9 +101,7 @@ def test_a_folder_becomes_an_index_that_answers(enter, tmp_path):
     me.page.locator(".strip figure").locator("visible=true").wait_for()
     me.page.wait_for_function("document.querySelector('.atelier-index-wall .says')?.innerText === 'a red kite'")
     me.page.get_by_role("button", name="Use this prompt").locator("visible=true").click()
-    me.page.wait_for_function(
-        "[...document.querySelectorAll('textarea')].some(box => box.offsetParent && box.value === 'a red kite')"
-    )
+    me.page.wait_for_function("box => box.value === 'a red kite'", arg=me.prompt.element_handle())
 
 
 def test_a_second_build_does_the_rest_and_the_filters_choose(enter, tmp_path):
@@ -153,7 +144,6 @@ def test_uploads_zips_export_and_deleting(enter, tmp_path):
         archive.write(blue, "deep/blue.png")
         archive.writestr("notes.txt", "words")
     me = enter(dark=True)
-    open_panel(me)
     me.page.get_by_label("Uploads").click()
     me.page.locator(".atelier-index-uploads input[type=file]").set_input_files([red, tmp_path / "more.zip"])
     me.page.locator(".atelier-index-uploads", has_text="more.zip").wait_for()

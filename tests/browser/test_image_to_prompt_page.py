@@ -159,7 +159,7 @@ def test_prompts_are_painted_and_ranked_by_likeness(enter, paint):
     trip = drawer(me, "Round trip")
     trip.get_by_label("Further prompts").fill("a blue lake\na red barn")
     trip.get_by_role("button", name="Paint and compare").click()
-    trip.locator(".round-trip li.used img").first.wait_for(timeout=60_000)
+    trip.locator(".round-trip li.used img").first.wait_for(timeout=120_000)
     ranked = trip.locator(".round-trip .prompt-words").all_inner_texts()
     assert set(ranked[:2]) == {"a blue picture", "a blue lake"} and ranked[2] == "a red barn"
     trip.get_by_role("button", name="Use this one").last.click()
@@ -201,7 +201,7 @@ def test_a_head_is_trained_on_the_pictures_above_and_can_be_chosen(enter, paint,
     heads.get_by_text("prompts.csv").first.wait_for()
     heads.get_by_label("Name").fill("mine")
     heads.get_by_role("button", name="Train", exact=True).click()
-    heads.locator(".notice", has_text="The head mine was trained on 3 pictures").wait_for(timeout=60_000)
+    heads.locator(".notice", has_text="The head mine was trained on 3 pictures").wait_for(timeout=120_000)
     me.page.get_by_label("Regression head", exact=True).check()
     me.page.get_by_label("Head", exact=True).click()
     me.page.get_by_role("option", name="mine").click()

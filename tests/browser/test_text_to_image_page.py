@@ -37,7 +37,7 @@ def test_control_enter_runs_and_escape_stops(visit):
     assert me.page.locator(".board img").count() == 8
     me.shoot("running", full=False)
     me.page.keyboard.press("Escape")
-    me.wait_for_pictures(8, timeout=8_000)
+    me.wait_for_pictures(8, timeout=20_000)
     assert me.page.get_by_text("Stopped early").is_visible()
     assert me.page.get_by_role("button", name="Generate").is_visible()
 
