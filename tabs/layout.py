@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -22,8 +23,10 @@ ROOMS = (text_to_image, vqgan_clip, captioning, image_to_prompt, rank_images)
 CACHE_SWEEP_SECONDS, CACHE_KEEP_SECONDS = 600, 6 * 3600
 
 
-def build_page(services: Services, jobs: JobQueue, examples: Path = EXAMPLES) -> gr.Blocks:
-    """All rooms, ready to launch."""
+def build_page(
+    services: Services, jobs: JobQueue, examples: Path = EXAMPLES, rooms: Sequence[Any] = ROOMS
+) -> gr.Blocks:
+    """These rooms, ready to launch."""
     app = App(services, jobs, examples)
     with gr.Blocks(
         title="CLIP Atelier",
@@ -37,7 +40,7 @@ def build_page(services: Services, jobs: JobQueue, examples: Path = EXAMPLES) ->
             gr.HTML("<h1>CLIP <span>Atelier</span></h1>")
             build_status(app)
         with gr.Tabs(elem_classes="atelier-tabs") as app.tabs:
-            for room in ROOMS:
+            for room in rooms:
                 with gr.Tab(room.TITLE, id=room.ROOM) as app.tab:
                     room.build(app)
         connect(app)
