@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 LINES = 10  # pictures in sight at a time
 
 
-def start(request: CaptionRequest, services: Services, device: str) -> Generator[Step | Result, Command | None, None]:
-    """The run, whose steps also tell the pictures' files and the captioners' titles: a page has nothing else."""
-    titles = {name: services.catalog.get(name).title for name in request.captioners}
-    told = {"paths": request.paths, "titles": titles}
-    events, command = captioning.run(request, services, device), None
+def with_data(
+    events: Generator[Step | Result, Command | None, None], told: Mapping[str, Any]
+) -> Generator[Step | Result, Command | None, None]:
+    """A run whose steps tell more."""
+    command = None
     try:
         while True:
             try:
@@ -37,6 +37,13 @@ def start(request: CaptionRequest, services: Services, device: str) -> Generator
             command = yield replace(event, data={**event.data, **told}) if isinstance(event, Step) else event
     finally:
         events.close()
+
+
+def start(request: CaptionRequest, services: Services, device: str) -> Generator[Step | Result, Command | None, None]:
+    """The run, whose steps also tell the pictures' files and the captioners' titles: a page has nothing else."""
+    titles = {name: services.catalog.get(name).title for name in request.captioners}
+    told = {"paths": request.paths, "titles": titles}
+    return with_data(captioning.run(request, services, device), told)
 
 
 def draw(settings: Settings, view: View, loading: str = "") -> str:

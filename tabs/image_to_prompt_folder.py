@@ -12,6 +12,7 @@ import gradio as gr
 from common.errors import BadRequest
 from pipelines.image_to_prompt import folder
 from tabs import image_to_prompt_stage
+from tabs.captioning_stage import with_data
 from tabs.image_to_prompt_drawer import Drawer
 from tabs.image_to_prompt_stage import titles_of
 from tabs.widgets import served
@@ -99,4 +100,4 @@ def story(result: FolderResult) -> str:
 
 def _start(request: folder.FolderRequest, services: Any, device: str) -> Any:
     events = folder.run(request, services, device)
-    return image_to_prompt_stage.with_data(events, {"titles": titles_of(request.request, services)})
+    return with_data(events, {"titles": titles_of(request.request, services)})

@@ -16,12 +16,12 @@ from pipelines.image_to_prompt.round_trip import Painted, RoundTripResult
 from pipelines.image_to_prompt.rows import ImageToPromptResult
 from tabs import stage as wall
 from tabs.captioning_pictures import QUIET, asks
+from tabs.captioning_stage import with_data
 from tabs.captioning_thumbnails import LARGE, thumbnail
 from tabs.image_to_prompt_cards import title_of
 from tabs.image_to_prompt_drawer import Drawer
 from tabs.image_to_prompt_drawing import number
 from tabs.image_to_prompt_results import titles
-from tabs.image_to_prompt_stage import with_data
 from tabs.rooms import Parcel, Sender
 from tabs.widgets import choices, guarded, typed_number
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from pipelines.image_to_prompt import run as prompts
 from pipelines.steps import Command, Result, Step
 from safeguards.wording import file_name
 from tabs import image_to_prompt_drawing as drawing
+from tabs.captioning_stage import with_data
 from tabs.captioning_thumbnails import LARGE, thumbnail
 from tabs.image_to_prompt_cards import title_of
 from tabs.stage import bar, headline
@@ -31,22 +31,6 @@ def start(
     """The run, whose steps also tell the pictures' files and the captioners' titles: a page has nothing else."""
     told = {"paths": request.paths, "titles": titles_of(request, services)}
     yield from with_data(prompts.run(request, services, device), told)
-
-
-def with_data(
-    events: Generator[Step | Result, Command | None, None], told: Mapping[str, Any]
-) -> Generator[Step | Result, Command | None, None]:
-    """A run whose steps tell more."""
-    command = None
-    try:
-        while True:
-            try:
-                event = events.send(command)
-            except StopIteration:
-                return
-            command = yield replace(event, data={**event.data, **told}) if isinstance(event, Step) else event
-    finally:
-        events.close()
 
 
 def titles_of(request: ImageToPromptRequest, services: Services) -> dict[str, str]:
