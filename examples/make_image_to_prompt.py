@@ -1,7 +1,4 @@
-"""Make `examples/image_to_prompt.json` anew: `python -m examples.make_image_to_prompt gallery/a.png gallery/b.png`.
-
-The pictures' places are those inside the folder of the examples.
-"""
+"""Make `examples/image_to_prompt.json` anew: `python -m examples.make_image_to_prompt gallery/a.png gallery/b.png`."""
 
 import json
 import sys
@@ -13,17 +10,15 @@ from pipelines.image_to_prompt.run import run
 from pipelines.image_to_prompt.table import facts
 from pipelines.services import build_services
 
-FOLDER = Path(__file__).parent
-
-if len(sys.argv) < 2:
+if len(names := sys.argv[1:]) == 0:  # the pictures' places inside the folder of the examples
     sys.exit(__doc__)
 
-services = build_services(Settings(models="starter"))
-paths = [FOLDER / name for name in sys.argv[1:]]
-methods = ("interrogator", "zero_image", "ensemble")
-*_, result = run(ImageToPromptRequest(tuple(paths), methods), services)
+folder = Path(__file__).parent
+pictures = tuple(folder / name for name in names)
+asked = ImageToPromptRequest(pictures, ("interrogator", "zero_image", "ensemble"))
+*_, result = run(asked, build_services(Settings(models="starter")))
 made = [
     {"file": name, "rows": [{**facts(row), "picture": 0} for row in result.rows if row.picture == number]}
-    for number, name in enumerate(sys.argv[1:])
+    for number, name in enumerate(names)
 ]
-(FOLDER / "image_to_prompt.json").write_text(json.dumps(made, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+(folder / "image_to_prompt.json").write_text(json.dumps(made, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
