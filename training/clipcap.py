@@ -17,12 +17,15 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from models.decoding.mappers import MlpMapper, TransformerMapper
+from models.families.efficientnet import imagenet_state
 from training.caption_pairs import Pairs
+from training.clip import Photographs
 from training.clipcap_export import export
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
 
 GPT2 = {"n_embd": 256, "n_layer": 4, "n_head": 8, "n_positions": 64, "activation_function": "gelu_new"}
 PREFIX = CLIP_LENGTH = 8
+LOGIT = 4.0  # logits of the classifier are divided by it, for layers begin with values about 1
 NOISE = 0.013  # per value, of unit vectors of 1,280: at most; the noisiest have a cosine of 0.9 with the true one
 
 
@@ -62,6 +65,7 @@ def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
     torch.manual_seed(args.seed)
     pairs = Pairs(args.data, args.maps, args.clip)
     model = Captioner(args.mapper, pairs.tokenizer.get_vocab_size())
+    take_classes(model)
     if args.language:
         take_language(model, pairs, args.language)
     model.to(device)
@@ -87,6 +91,20 @@ def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
         run.log(loss=loss.detach(), norm=norm)
     ema.copy_to(model.parameters())
     return model.eval(), pairs
+
+
+@torch.no_grad()
+def take_classes(model: Captioner) -> None:
+    """Begins the mapper's first layer with ImageNet's classifier: what things there are need not be learnt anew.
+
+    The thousand logits become the first of its outputs, the others stay random.
+    """
+    mapper = model.clip_project
+    first = mapper.model[0] if isinstance(mapper, MlpMapper) else mapper.linear
+    state = imagenet_state()
+    rows, bias = state["classifier.weight"], state["classifier.bias"]
+    first.weight[: len(rows)] = rows * Photographs.NORM / LOGIT
+    first.bias[: len(rows)] = bias / LOGIT
 
 
 def take_language(model: Captioner, pairs: Pairs, folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from models.families.clipcap_model import ClipCap
+from models.families.efficientnet import imagenet_state
 from training import clip, clip_maps, clipcap
 from training.caption_pairs import END, Pairs
 from training.caption_scores import describe_with, names_noun
@@ -66,6 +67,17 @@ def test_a_short_run_learns_and_its_export_speaks(mapper, pictograms, maps, tmp_
         ours, theirs = loaded.logits(vectors, tokens.clamp(min=0)), model.gpt(inputs_embeds=inputs).logits
     torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.05)
     assert len(loaded.generate(vectors[:2], beams=2, max_tokens=5, stop_id=loaded.config["stop"][0])) == 2
+
+
+@pytest.mark.parametrize("mapper", ["transformer", "mlp"])
+def test_a_mapper_begins_with_the_classifier_of_photographs(mapper):
+    model = clipcap.Captioner(mapper, 300)
+    clipcap.take_classes(model)
+    first = model.clip_project.model[0] if mapper == "mlp" else model.clip_project.linear
+    state, features = imagenet_state(), torch.rand(3, 1280)
+    logits = torch.nn.functional.linear(features, state["classifier.weight"], state["classifier.bias"])
+    features = features / clipcap.Photographs.NORM  # of unit length, were they those of pictures
+    torch.testing.assert_close(clipcap.LOGIT * first(features)[:, :1000], logits, atol=1e-3, rtol=1e-3)
 
 
 def test_another_mapper_may_begin_with_the_language_of_the_first(pictograms, maps, tmp_path):
