@@ -15,6 +15,7 @@ from tabs.captioning_pictures import QUIET, Pictures
 from tabs.captioning_results import Outcome
 from tabs.rooms import App
 from tabs.running import Runner
+from tabs.visits import on_coming_back
 from tabs.widgets import guarded, known_browser
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _connect_run(
         return dict(zip(FIELDS, values[1:], strict=True))  # not the pictures: a browser shall not hoard them
 
     runner.connect(on_caption, on_result, [pictures.paths, *controls.inputs], [last_seed], kept)
-    gr.on([app.page.load], on_open, app.browser, [*controls.inputs, controls.seed_row, last_seed], **QUIET)
+    on_coming_back(app, ROOM, on_open, [*controls.inputs, controls.seed_row, last_seed])
     dice.click(lambda: "", None, controls.parts["seed"], **QUIET)
     again.click(lambda seed: "" if seed is None else str(seed), last_seed, controls.parts["seed"], **QUIET)
 

@@ -51,7 +51,7 @@ class Keeper:
         app, panel, index = self._app, self._panel, self._question.index
         asked, quiet = [app.browser, index], {**QUIET, "concurrency_limit": None}
         gr.on([app.tab.select, app.views.select], self._on_look, asked, self.shown, **quiet)
-        gr.on([app.page.load, index.input], self._on_choose, asked, self.shown, **quiet)
+        index.input(self._on_choose, asked, self.shown, **quiet)
         panel.source.input(panel.choose_source, panel.source, [panel.help, panel.folder, panel.uploading], **QUIET)
         fits = [app.browser, panel.name, panel.ranker]
         panel.ranker.input(self._on_model, fits, panel.rebuild, **quiet)

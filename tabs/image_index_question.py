@@ -53,7 +53,7 @@ class Question:
         with gr.Row(elem_classes="atelier-index-desk"):
             self.index = gr.Dropdown(
                 list(names),
-                value=names[0] if names else None,
+                value=None,  # whoever opens the room is shown an index, and what is known about it
                 label="Index",
                 filterable=False,
                 scale=1,

@@ -125,7 +125,7 @@ def _connect(app: App, controls: Controls, told: gr.HTML, presets: dict[str, gr.
 
     asked = [app.browser, parts["ranker"], parts["index"], parts["head"]]
     gr.on(
-        [app.page.load, app.tab.select, app.views.select, parts["methods"].input, parts["ranker"].input],
+        [app.tab.select, app.views.select, parts["methods"].input, parts["ranker"].input],
         guarded(offered),
         asked,
         [parts["index"], parts["head"]],

@@ -16,7 +16,6 @@ from tabs import (
     image_to_prompt_round_trip,
     image_to_prompt_stage,
 )
-from tabs.captioning_pictures import QUIET
 from tabs.image_to_prompt_api import build_api
 from tabs.image_to_prompt_controls import Controls
 from tabs.image_to_prompt_pictures import PromptPictures
@@ -24,6 +23,7 @@ from tabs.image_to_prompt_request import FIELDS
 from tabs.image_to_prompt_results import Outcome
 from tabs.image_to_prompt_settings import build_settings
 from tabs.running import Runner
+from tabs.visits import on_coming_back
 from tabs.widgets import known_browser
 
 if TYPE_CHECKING:
@@ -100,4 +100,4 @@ def _connect(app: App, controls: Controls, runner: Runner, pictures: PromptPictu
 
     given = [pictures.paths, controls.files, controls.prompts, *controls.inputs]
     runner.connect(on_find, on_result, given, (), kept)
-    gr.on([app.page.load], on_open, app.browser, [*controls.inputs, *controls.groups.values()], **QUIET)
+    on_coming_back(app, ROOM, on_open, [*controls.inputs, *controls.groups.values()])

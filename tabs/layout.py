@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from tabs import captioning, image_to_prompt, rank_images, text_to_image, vqgan_clip
+from tabs import captioning, image_to_prompt, rank_images, text_to_image, visits, vqgan_clip
 from tabs.api import build_api
 from tabs.rooms import EXAMPLES, App, connect
 from tabs.status import build_status
@@ -23,10 +22,8 @@ ROOMS = (text_to_image, vqgan_clip, captioning, image_to_prompt, rank_images)
 CACHE_SWEEP_SECONDS, CACHE_KEEP_SECONDS = 600, 6 * 3600
 
 
-def build_page(
-    services: Services, jobs: JobQueue, examples: Path = EXAMPLES, rooms: Sequence[Any] = ROOMS
-) -> gr.Blocks:
-    """These rooms, ready to launch."""
+def build_page(services: Services, jobs: JobQueue, examples: Path = EXAMPLES) -> gr.Blocks:
+    """All rooms, ready to launch."""
     app = App(services, jobs, examples)
     with gr.Blocks(
         title="CLIP Atelier",
@@ -40,9 +37,10 @@ def build_page(
             gr.HTML("<h1>CLIP <span>Atelier</span></h1>")
             build_status(app)
         with gr.Tabs(elem_classes="atelier-tabs") as app.tabs:
-            for room in rooms:
+            for room in ROOMS:
                 with gr.Tab(room.TITLE, id=room.ROOM) as app.tab:
                     room.build(app)
         connect(app)
+        visits.connect(app)
         build_api(app)
     return app.page

@@ -15,6 +15,7 @@ from pipelines.prompt_data.prompts_file import columns_of
 from tabs.captioning_pictures import QUIET
 from tabs.rooms import App
 from tabs.running import Runner
+from tabs.visits import on_coming_back
 from tabs.watching import View
 from tabs.widgets import known_browser, served
 
@@ -120,7 +121,7 @@ class Part:
             return self.remembered(known_browser(memory)["settings"].get(self.name, {}))
 
         self.runner.connect(on_run, on_result, [*inputs, *self.controls.values()], remember=kept)
-        gr.on([self.app.page.load], on_open, self.app.browser, list(self.controls.values()), **QUIET)
+        on_coming_back(self.app, self.name, on_open, list(self.controls.values()))
 
     def remembered(self, settings: Mapping[str, Any]) -> list[Any]:
         """For each control the value to show, from what a browser kept; others stay as they are."""

@@ -20,6 +20,7 @@ from tabs import stage as wall
 from tabs.ranking import Row
 from tabs.results import Results
 from tabs.rooms import App, Parcel
+from tabs.visits import is_mine, on_coming_back
 from tabs.watching import View, leave, watch
 from tabs.widgets import guarded, known_browser, sentence
 
@@ -102,11 +103,9 @@ class Runner:
         async def on_return(memory: Any) -> AsyncIterator[Updates]:
             """A page was opened: show the job that this browser started last, if it is still known."""
             memory = known_browser(memory)
-            job_id = memory["jobs"].get(self.room, "")
-            if not self._is_mine(job_id, memory["owner"]):
-                yield {browser: memory}
+            if not is_mine(self.app.jobs, memory, self.room):
                 return
-            async for updates in self._watch(job_id, memory["owner"], on_result, None):
+            async for updates in self._watch(memory["jobs"][self.room], memory["owner"], on_result, None):
                 yield updates
 
         @guarded
@@ -120,7 +119,7 @@ class Runner:
         quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         self.run.click(on_run, [browser, parcel, *inputs], outputs, **quiet)
         self.stop.click(on_stop, browser, self.stop, **quiet)
-        gr.on([self.app.page.load], on_return, browser, outputs, **quiet)
+        on_coming_back(self.app, self.room, on_return, outputs)
 
     def tell(self, memory: Any, command: Command) -> None:
         """Say something to the job that this browser started last. Raises BadRequest when it is not known any more."""
@@ -163,12 +162,6 @@ class Runner:
         finally:
             if not view.ended:
                 leave(self.app.jobs, job_id, owner)
-
-    def _is_mine(self, job_id: str, owner: str) -> bool:
-        try:
-            return bool(job_id) and self.app.jobs.get(job_id).owner == owner
-        except AtelierError:
-            return False
 
     def _busy(self, view: View, seen: View | None = None) -> Updates:
         return {

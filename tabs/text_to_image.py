@@ -17,6 +17,7 @@ from tabs.results import Results
 from tabs.rooms import App, Receiver
 from tabs.running import Runner
 from tabs.text_to_image_controls import FIELDS, Controls
+from tabs.visits import on_coming_back
 from tabs.widgets import guarded, known_browser
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _connect(app: App, controls: Controls, runner: Runner, dice: gr.Button, agai
     runner.connect(
         on_generate, on_result, controls.inputs, [last_seed], lambda values: dict(zip(FIELDS, values, strict=True))
     )
-    gr.on([app.page.load], on_open, app.browser, [*controls.inputs, last_seed], **quiet)
+    on_coming_back(app, ROOM, on_open, [*controls.inputs, last_seed])
     dice.click(lambda: "", None, controls.parts["seed"], **quiet)
     again.click(lambda seed: "" if seed is None else str(seed), last_seed, controls.parts["seed"], **quiet)
     # "input" and not "change": restored settings choose a model too, and must keep their own values.

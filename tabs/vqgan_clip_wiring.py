@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -11,6 +12,7 @@ from pipelines.vqgan_clip import ranges
 from pipelines.vqgan_clip.prompts import Prompt, write
 from tabs import vqgan_clip_forecast as forecast
 from tabs.rooms import App, Parcel, Receiver
+from tabs.visits import on_coming_back
 from tabs.vqgan_clip_controls import Controls
 from tabs.vqgan_clip_painting import ground
 from tabs.vqgan_clip_rehearsal import rehearsed
@@ -67,7 +69,7 @@ def _connect_run(app: App, controls: Controls, runner: Runner, outcome: Outcome,
         return remembered(known_browser(memory)["settings"].get(runner.room, {}), controls) or {last_seed: None}
 
     runner.connect(on_paint, on_result, controls.inputs, [last_seed], controls.kept)
-    gr.on([app.page.load], on_open, app.browser, [*controls.outputs, last_seed], **QUIET)
+    on_coming_back(app, runner.room, on_open, [*controls.outputs, last_seed])
 
 
 def _connect_choices(app: App, controls: Controls) -> None:
@@ -122,13 +124,14 @@ def _connect_forecast(app: App, controls: Controls, outcome: Outcome, line: gr.H
         """Tells what these settings will make and take."""
         return await forecast.line(app, named(values))
 
-    async def on_enter(*values: Any) -> str:
-        """Somebody opened the room: learn what a run will take, and tell it."""
+    async def on_enter(*values: Any) -> AsyncIterator[str]:
+        """Somebody opened the room: tell what is known, learn what a run will take, and tell that."""
+        yield await forecast.line(app, named(values))
         await forecast.try_out(app, named(values))
-        return await forecast.line(app, named(values))
+        yield await forecast.line(app, named(values))
 
     inputs = [parts[name] for name in watched]
-    triggers = [app.page.load, outcome.parcel.change, *(part.change for part in inputs)]  # a run teaches its pace
+    triggers = [outcome.parcel.change, *(part.change for part in inputs)]  # a run teaches its pace
     gr.on(triggers, on_change, inputs, line, **QUIET, trigger_mode="always_last", concurrency_limit=None)
     app.tab.select(on_enter, inputs, line, **QUIET, concurrency_limit=None)
 

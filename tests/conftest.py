@@ -44,17 +44,13 @@ class Running:
 @pytest.fixture(scope="session")
 def atelier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The app with the tiny models, served on a free port."""
-    yield from serve_tiny(tmp_path_factory.mktemp("atelier"))
-
-
-def serve_tiny(folder: Path, **options: Any) -> Iterator[Running]:
-    """The app with the tiny models in `folder`, until it is closed; `options` go to `build_page`."""
     import app
     from jobs.queue import JobQueue
     from tests.tabs.tiny_pack import make_examples, tiny_services, tiny_settings
 
+    folder = tmp_path_factory.mktemp("atelier")
     services, jobs = tiny_services(tiny_settings(folder)), JobQueue(["cpu"])
-    page, url = app.launch(services, jobs, examples=make_examples(folder / "examples"), **options)
+    page, url = app.launch(services, jobs, examples=make_examples(folder / "examples"))
     yield Running(url, page, services, jobs)
     page.close()
     jobs.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +12,6 @@ import pytest
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 120_000  # ms; a busy machine may take half a minute to paint a page for the first time
-# Minutes a test on two cores, until the page of this room is lighter.
-ON_REQUEST = pytest.mark.skipif(
-    not os.environ.get("ATELIER_SLOW_PAGES"), reason="takes minutes a test; ATELIER_SLOW_PAGES=1 runs it"
-)
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
@@ -99,21 +94,6 @@ class Visitor:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full)
 
 
-def light_rooms() -> list[Any]:
-    """All rooms but the heaviest, which doubles the time that a page takes to appear; it has tests of its own."""
-    from tabs import layout
-
-    return [room for room in layout.ROOMS if room.ROOM != "image_to_prompt"]
-
-
-@pytest.fixture(scope="session")
-def atelier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The app with the tiny models and the light rooms."""
-    from tests.conftest import serve_tiny
-
-    yield from serve_tiny(tmp_path_factory.mktemp("atelier"), rooms=light_rooms())
-
-
 @pytest.fixture
 def visit(chromium: Any, atelier: Any) -> Iterator[Callable[..., Visitor]]:
     """`visit(size=DESKTOP, dark=False)` opens the page in a fresh browser; no console may complain until the end."""
@@ -142,7 +122,7 @@ def salon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     folder = tmp_path_factory.mktemp("salon")
     services, jobs = captioning_services(folder), JobQueue(["cpu"])
-    page, url = app.launch(services, jobs, examples=make_examples(folder / "examples"), rooms=light_rooms())
+    page, url = app.launch(services, jobs, examples=make_examples(folder / "examples"))
     yield Running(url, page, services, jobs)
     page.close()
     jobs.close()

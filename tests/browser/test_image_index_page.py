@@ -9,12 +9,12 @@ import pytest
 
 import app
 from jobs.queue import JobQueue
-from tests.browser.conftest import DESKTOP, ON_REQUEST, PHONE
+from tests.browser.conftest import DESKTOP, PHONE
 from tests.conftest import Running
 from tests.tabs.image_index_pack import OTHER, index_services, paint
 from tests.tabs.tiny_pack import make_examples
 
-pytestmark = [pytest.mark.browser, ON_REQUEST]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

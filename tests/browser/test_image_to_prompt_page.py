@@ -9,13 +9,13 @@ from PIL import Image
 import app
 from jobs.queue import JobQueue
 from safeguards.recipe import Recipe, stamp_png
-from tests.browser.conftest import DESKTOP, ON_REQUEST, PHONE
+from tests.browser.conftest import DESKTOP, PHONE
 from tests.conftest import Running
 from tests.pipelines.captioning.tiny import NAMES
 from tests.tabs.image_to_prompt_pack import colour_list, prompt_services
 from tests.tabs.tiny_pack import make_examples
 
-pytestmark = [pytest.mark.browser, ON_REQUEST]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

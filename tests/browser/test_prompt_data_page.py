@@ -6,11 +6,11 @@ import pytest
 
 import app
 from jobs.queue import JobQueue
-from tests.browser.conftest import DESKTOP, ON_REQUEST, PHONE
+from tests.browser.conftest import DESKTOP, PHONE
 from tests.conftest import Running
 from tests.tabs.prompts_pack import SLOW, prompts_examples, prompts_services
 
-pytestmark = [pytest.mark.browser, ON_REQUEST]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
