@@ -75,7 +75,7 @@ class App:
     views: gr.Tabs | None = None  # the tabs inside the room being built, in a room that has some
     senders: list[Sender] = field(default_factory=list)
     receivers: list[Receiver] = field(default_factory=list)
-    wakes: dict[str, gr.Textbox] = field(default_factory=dict)  # by room or view: changes when its browser comes back
+    wakes: list[tuple[str, gr.Textbox]] = field(default_factory=list)  # by room or view; see tabs.visits
     fetching: set[str] = field(default_factory=set)  # names of models that are on their way to this machine
     learnt: dict[str, Any] = field(default_factory=dict)  # by kind of run, what those before have taught
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gradio as gr
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 Updates = dict[Any, Any]
 Story = tuple[str, str]  # the sentence about a result, and what else there is to say about it
+
+
+# What is shown in a room that is just being laid out may be lost (gradio 6.31), so a page that was opened a moment ago
+# takes each look at a job for the first one.
+SETTLED_SECONDS = 5.0
 
 
 class Companion(Protocol):
@@ -105,7 +111,8 @@ class Runner:
             memory = known_browser(memory)
             if not is_mine(self.app.jobs, memory, self.room):
                 return
-            async for updates in self._watch(memory["jobs"][self.room], memory["owner"], on_result, None):
+            job_id, settled = memory["jobs"][self.room], monotonic() + SETTLED_SECONDS
+            async for updates in self._watch(job_id, memory["owner"], on_result, None, settled):
                 yield updates
 
         @guarded
@@ -145,7 +152,12 @@ class Runner:
         }
 
     async def _watch(
-        self, job_id: str, owner: str, on_result: Callable[[Result], Updates], before: Parcel | None
+        self,
+        job_id: str,
+        owner: str,
+        on_result: Callable[[Result], Updates],
+        before: Parcel | None,
+        settled: float = 0.0,
     ) -> AsyncIterator[Updates]:
         view, seen = View("waiting"), None
         try:
@@ -156,7 +168,7 @@ class Runner:
                     yield self._failed(view.error or "This job was taken out of the queue.", before)
                 else:
                     yield await asyncio.to_thread(self._busy, view, seen)
-                seen = view
+                seen = view if monotonic() > settled else None
         except AtelierError as error:
             yield self._failed(str(error), before)
         finally:
