@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,15 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # A mistake should show after seconds, not after the browser tests.
-    items.sort(key=lambda item: (bool(item.get_closest_marker("slow")), bool(item.get_closest_marker("browser"))))
+    """A mistake shows after seconds, not after the browser tests; of those the longest files go first, so that no
+    worker is left alone with one."""
+    lengths = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[bool, bool, int]:
+        is_browser = bool(item.get_closest_marker("browser"))
+        return bool(item.get_closest_marker("slow")), is_browser, -lengths[item.path] if is_browser else 0
+
+    items.sort(key=place)
 
 
 @dataclass(frozen=True)

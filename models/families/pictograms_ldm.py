@@ -155,7 +155,7 @@ SPECS = (
             "schedulers": SCHEDULERS,
         },
         default_scheduler="DPM++ 2M",
-        looks=(0.1, 0.3),  # painted over a sketch, a picture shows early what it will be
+        looks=(0.1, 0.4),  # the cheapest pair that keeps 98 % of the best score (benchmark rank_agreement)
         note="Draws 128-pixel pictograms, each after a neighbour that it remembers.",
     ),
 )

@@ -64,7 +64,7 @@ def test_an_index_survives_being_killed_and_the_next_build_goes_on(services, bui
         save(folder, number, f"picture {number}" if number % 3 == 0 else "")
     picture(7).save(folder / "zz copy.bmp")
     before = 0
-    for line in ("16", "32", str(total + 2)):  # after two writes, after four, and before the last putting in order
+    for line in ("16", str(total + 2)):  # after two writes, and before the last putting in order
         build_until(services.settings, folder, line)
         index = ImageIndex.open(index_folder(services.settings, "mine"))
         assert before < len(index) <= total  # each run adds to what the one before left
