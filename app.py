@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import io
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,18 @@ def build(settings: Settings) -> tuple[Services, JobQueue]:
     return build_services(settings), jobs
 
 
+@contextlib.contextmanager
+def _remembered_signatures() -> Iterator[None]:
+    """Gradio asks for the signature of a component's class each time it writes one down, which took half a second."""
+    signature = inspect.signature
+    inspect.signature = functools.cache(signature)
+    try:
+        yield
+    finally:
+        inspect.signature = signature
+
+
+@_remembered_signatures()
 def launch(services: Services, jobs: JobQueue, **options: Any) -> tuple[gr.Blocks, str]:
     """Serve the page from a background thread; returns it and its address. `options` go to `build_page`.
 
@@ -89,8 +102,9 @@ def launch(services: Services, jobs: JobQueue, **options: Any) -> tuple[gr.Block
     settings = services.settings
     if settings.mcp and find_spec("mcp") is None:
         raise AtelierError('--mcp needs the MCP part of gradio. Get it with: pip install "gradio[mcp]"')
-    page = build_page(services, jobs, **options)
-    page.queue(api_open=False, default_concurrency_limit=8)
+    with _without_server():
+        page = build_page(services, jobs, **options)
+        page.queue(api_open=False, default_concurrency_limit=8)
     try:
         _, url, _ = page.launch(
             server_name=settings.host,
@@ -118,6 +132,22 @@ def launch(services: Services, jobs: JobQueue, **options: Any) -> tuple[gr.Block
             raise
         raise AtelierError(f"Port {settings.port} is taken. Try another one: --port {settings.port + 1}") from None
     return page, url
+
+
+@contextlib.contextmanager
+def _without_server() -> Iterator[None]:
+    """Gradio (6.31) makes a server for the page as laid out, one for its queue, and at the launch the one that serves.
+
+    The first two are never used, and made the page start half a second later.
+    """
+    from gradio.routes import App
+
+    create = App.create_app
+    App.create_app = staticmethod(lambda *args, **kwargs: None)
+    try:
+        yield
+    finally:
+        App.create_app = staticmethod(create)
 
 
 def share(page: gr.Blocks) -> str:

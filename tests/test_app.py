@@ -22,7 +22,7 @@ ROOT = Path(app.__file__).parent
 HEAVY = ("torch", "diffusers", "transformers", "open_clip", "timm", "torchvision")
 # CPU seconds, because a wall clock would also measure whatever else the machine is doing. A core that is shared counts
 # more of them for the same work, so a plain `import gradio` beside the start says how slow this one is just now.
-START_SECONDS, START_GRADIO_IMPORTS, START_MB = 4.0, 1.7, 700
+START_SECONDS, START_GRADIO_IMPORTS, START_MB = 4.0, 1.4, 700
 
 
 def free_port() -> int:

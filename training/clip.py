@@ -155,6 +155,8 @@ def train(args: argparse.Namespace) -> nn.Module:
     before = copy.deepcopy(model.visual.trunk).eval()
     if run.begins_with(args.export):
         model.load_state_dict(read_folder(args.export, sentence).model.state_dict())
+    else:
+        begin_names(model, photographs)
     trunk = model.visual.trunk
     tower = [p for part in (*trunk.blocks[SPLIT:], trunk.conv_head, trunk.bn2) for p in part.parameters()]
     heads = [*model.visual.head.parameters(), *model.text.proj.parameters(), model.logit_scale]
@@ -181,6 +183,17 @@ def train(args: argparse.Namespace) -> nn.Module:
         run.log(**told, scale=model.logit_scale.detach().exp())
     ema.copy_to([*heads, *tower])
     return model
+
+
+@torch.no_grad()
+def begin_names(model: nn.Module, photographs: Photographs) -> None:
+    """The classifier of the naming head is ImageNet's, its names are the vectors of "a photo of a ..."."""
+    head = model.visual.head
+    head.classifier.weight.copy_(photographs.rows)
+    head.classifier.bias.copy_(photographs.bias)
+    names = F.normalize(model.text.proj(photographs.texts).float(), dim=1)
+    features, _ = photographs.batch(photographs.mean.expand(256, -1))
+    head.names.copy_(names * head.projection(features).norm(dim=1).mean())  # as long as what the projection gives
 
 
 class Scale:

@@ -1,7 +1,8 @@
 """The starter pack's CLIP: EfficientNet-lite0 sees, all-MiniLM-L6-v2 reads, one learned projection each.
 
 An open_clip ``CustomTextCLIP`` (Radford et al. 2021 with other towers). The text tower is the sentence encoder as it
-is; only the image tower and the two projections are trained (``training/clip.py``) and shipped.
+is; only the image tower and the two projections are trained (``training/clip.py``) and shipped. The image's projection
+is told, too, what ImageNet's classifier would call the picture (``models/naming_head.py``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ ARCHITECTURE: dict[str, Any] = {
         "timm_proj": "mlp",
         "image_size": 128,
     },
+    "naming": True,
     "text_cfg": {"hf_pooler_type": "mean_pooler", "hf_proj_type": "mlp"},
 }
 TEXT_TOWER = "text.transformer."  # these weights come from the pip package, not from our shards
@@ -37,10 +39,14 @@ def build(architecture: dict[str, Any], sentence: SentenceEncoder) -> nn.Module:
     """A CLIP of this architecture around the sentence encoder's own transformer (shared, frozen)."""
     import open_clip
 
+    from models.naming_head import NamingHead
+
     config = json.loads(json.dumps(architecture))
     text = {**config["text_cfg"], "hf_model_name": sentence.transformer.name_or_path, "hf_model_pretrained": False}
     model = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text, output_dict=False)
     model.text.transformer = sentence.transformer
+    if config.get("naming"):
+        model.visual.head = NamingHead(model.visual.head, model.visual.trunk.num_features, config["embed_dim"])
     return model
 
 

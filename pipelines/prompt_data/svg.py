@@ -113,7 +113,7 @@ class Scale:
         """A scale that holds all values that are finite, and 0 if asked for, with a share of `room` at both ends."""
         known = [float(value) for value in values if math.isfinite(value)] + ([0.0] if zero else [])
         low, high = (min(known), max(known)) if known else (0.0, 1.0)
-        if high - low < 1e-12:
+        if high - low < 1e-6 * max(1.0, abs(high)):  # closer than labels can tell apart
             low, high = (low - 0.5, high + 0.5) if not zero or high == low == 0 else (min(low, 0), max(high, 0))
         margin = (high - low) * room
         return cls(low - (0 if zero and low == 0 else margin), high + margin, start, end)

@@ -7,22 +7,20 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from common.errors import AtelierError, BadRequest
+from common.errors import BadRequest
 from pipelines.services import Services
-from pipelines.steps import Command, Step, Stop
+from pipelines.steps import Command, Step
 from pipelines.vqgan_clip.film import TASK, film_recipe
 from pipelines.vqgan_clip.keeper import Keeper
+from pipelines.vqgan_clip.listening import Listener
 from pipelines.vqgan_clip.losses import coarseness
 from pipelines.vqgan_clip.progress import Progress
-from pipelines.vqgan_clip.steering import Pause, Resume, Steer
 
 if TYPE_CHECKING:
     from pipelines.vqgan_clip.optimisation import Optimisation
     from pipelines.vqgan_clip.request import VqganClipRequest
     from safeguards.recipe import Recipe
 
-LONGEST_PAUSE = 600  # seconds, for the device serves others too
-NAP = 0.1
 FROM_CHECKPOINT = "This film goes on from a checkpoint, so its recipe alone does not make it again."
 
 
@@ -38,7 +36,8 @@ class Conductor:
         self._coarse = 0.0 if began_before else canvas.request.coarse or 0.0
         self.progress = Progress(canvas.step_number + steps)
         self._keeper = Keeper(self.progress.total, services, services.settings.output / TASK)
-        self._services, self._notes, self._hint = services, [*canvas.pictures.notes], ""
+        self._services, self._notes, self._number = services, [*canvas.pictures.notes], 1
+        self._listener = Listener(canvas.steer, lambda: self._told(self.progress.paused(canvas)))
         self._notes += [FROM_CHECKPOINT] if began_before else []
 
     def frame(self, number: int, steps: int) -> Generator[Step, Command | None, bool]:
@@ -47,14 +46,15 @@ class Conductor:
         Returns whether all were made: a frame that was not painted to its end would be a flash at the end of a film.
         The steps' `data` is that of a run of one picture, and "frame" and "frames".
         """
+        self._number = number
         for done in range(steps):
             began = time.monotonic()
             self._refine(done / steps if number == 1 else 1.0)
             moment = self.canvas.step()
             self._keeper.watch(self.canvas)
-            note = self._hint or f"frame {number} of {self.frames}"
+            note = self._listener.hint or f"frame {number} of {self.frames}"
             step = self.progress.step(self.canvas, moment, time.monotonic() - began, note)
-            yield from self._heard((yield self._told(step, number)), number)
+            self.stopped = yield from self._listener.heard((yield self._told(step)))
             if self.stopped:
                 return done == steps - 1
         return True
@@ -67,7 +67,7 @@ class Conductor:
 
     def told(self, made: dict[str, Any]) -> dict[str, Any]:
         """The fields of a `FilmResult`, `made` among them, with what the steps have left."""
-        notes = (*self._notes, *made["notes"], self._keeper.note)
+        notes = (*self._notes, self._listener.note, *made["notes"], self._keeper.note)
         left = {"checkpoints": self._keeper.kept, "log": tuple(self.canvas.log)}
         left |= {"curves": self.progress.curves, "at": self.progress.at, "pace": self.progress.pace}
         left["footprint"] = self.canvas.plan.footprint if self.canvas.plan else None
@@ -83,34 +83,8 @@ class Conductor:
         coarse = coarseness(self._coarse, part, 1) / course if course else 0.0
         self.canvas.request = replace(self.canvas.request, coarse=coarse)
 
-    def _told(self, step: Step, number: int) -> Step:
-        return replace(step, data={**step.data, "frame": number, "frames": self.frames})
-
-    def _heard(self, command: Command | None, number: int) -> Generator[Step, Command | None, None]:
-        """Do what was said; while paused, wait and listen on."""
-        paused, until = False, time.monotonic() + LONGEST_PAUSE
-        while True:
-            if isinstance(command, Stop):
-                self.stopped = True
-                return
-            if isinstance(command, Steer):
-                self._steer(command)
-            paused = isinstance(command, Pause) or (paused and not isinstance(command, Resume))
-            if not paused:
-                return
-            if time.monotonic() > until:
-                self._notes.append(f"The run was paused for {LONGEST_PAUSE // 60} minutes and ended there.")
-                self.stopped = True
-                return
-            time.sleep(NAP)
-            command = yield self._told(self.progress.paused(self.canvas), number)
-
-    def _steer(self, change: Steer) -> None:
-        try:
-            self.canvas.steer(change)
-            self._hint = ""
-        except AtelierError as error:  # a change that does not fit is refused, the run goes on
-            self._hint = str(error)
+    def _told(self, step: Step) -> Step:
+        return replace(step, data={**step.data, "frame": self._number, "frames": self.frames})
 
 
 def one_canvas(image: VqganClipRequest) -> VqganClipRequest:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.errors import AtelierError, OutOfMemory
+from common.errors import OutOfMemory
 from common.images import to_pil
 from pipelines.ranking import recipe_table
 from pipelines.services import Services
-from pipelines.steps import Command, Result, Run, Step, Stop
+from pipelines.steps import Result, Run
 from pipelines.vqgan_clip import population
 from pipelines.vqgan_clip.judging import Judge
 from pipelines.vqgan_clip.keeper import Keeper
+from pipelines.vqgan_clip.listening import Listener
 from pipelines.vqgan_clip.opening import opened
 from pipelines.vqgan_clip.plain import to_plain
 from pipelines.vqgan_clip.population import Refill
 from pipelines.vqgan_clip.progress import Progress
 from pipelines.vqgan_clip.request import VqganClipRequest
-from pipelines.vqgan_clip.steering import Pause, Resume, Steer
+from pipelines.vqgan_clip.steering import Steer
 from safeguards.recipe import Recipe
 from safeguards.release import release, safety_note
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from pipelines.vqgan_clip.planner import Footprint
 
 TASK = "vqgan_clip"
-LONGEST_PAUSE = 600  # seconds, for the device serves others too
-NAP = 0.1
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,9 @@ def run(
             if watch is not None:
                 watch(moment)
             session.after(canvases)
-            step = session.progress.step(canvases, moment, time.monotonic() - step_began, session.hint)
-            stopped = yield from session.heard((yield step), canvases)
+            step = session.progress.step(canvases, moment, time.monotonic() - step_began, session.listener.hint)
+            asked = yield from session.listener.heard((yield step))
+            stopped = asked and canvases.step_number < request.steps
         session.keeper.keep(canvases)
         pictures = to_pil(canvases.picture())
     made = session.finish(canvases, pictures)
@@ -121,7 +121,7 @@ class _Session:
         self._notes = [*canvases.pictures.notes, *canvases.eye.unread()]
         if canvases.plan is not None:
             self._notes.append(canvases.plan.sentence(max(request.cuts or 0, request.cuts_end or 0)))
-        self.hint = ""  # to show beside the next steps
+        self.listener = Listener(lambda change: self._steer(change, canvases), lambda: self.progress.paused(canvases))
 
     def after(self, canvases: Optimisation) -> None:
         """Look after each step whether canvases are to be dropped, and whether to leave a checkpoint."""
@@ -141,32 +141,11 @@ class _Session:
         self._refills += made
         replaced = {each.index for each in made}
         self.progress.scores = {k: score for k, score in enumerate(scores) if k not in replaced}
-        self.hint = f"{len(self._refills)} weaker canvases made room for branches"
-
-    def heard(self, command: Command | None, canvases: Optimisation) -> Generator[Step, Command | None, bool]:
-        """Do what was said; while paused, wait and listen on. Returns whether to stop."""
-        paused, until = False, time.monotonic() + LONGEST_PAUSE
-        while True:
-            if isinstance(command, Stop):
-                return canvases.step_number < self._request.steps
-            if isinstance(command, Steer):
-                self._steer(command, canvases)
-            paused = isinstance(command, Pause) or (paused and not isinstance(command, Resume))
-            if not paused:
-                return False
-            if time.monotonic() > until:
-                self._notes.append(f"The run was paused for {LONGEST_PAUSE // 60} minutes and ended there.")
-                return True
-            time.sleep(NAP)
-            command = yield self.progress.paused(canvases)
+        self.listener.hint = f"{len(self._refills)} weaker canvases made room for branches"
 
     def _steer(self, change: Steer, canvases: Optimisation) -> None:
-        try:
-            canvases.steer(change)
-            self._judge.tell(canvases.request)
-            self.hint = ""
-        except AtelierError as error:  # a change that does not fit is refused, the run goes on
-            self.hint = str(error)
+        canvases.steer(change)
+        self._judge.tell(canvases.request)
 
     def finish(self, canvases: Optimisation, images: Sequence[Image]) -> dict[str, Any]:
         """Score and save the pictures; the fields of the result."""
@@ -176,7 +155,8 @@ class _Session:
         recipes = [self._recipe(canvases, {"canvas": k, "score": score}) for k, score in enumerate(scores)]
         paths = release(images, recipes, self._folder, services.settings, services.pool, self._device)
         made = [Picture(k, canvases.seeds[k], path, scores[k]) for k, path in enumerate(paths)]
-        notes = [*self._notes, self.keeper.note, self._judge.note(), safety_note(request.model, services.catalog)]
+        notes = [*self._notes, self.listener.note, self.keeper.note, self._judge.note()]
+        notes.append(safety_note(request.model, services.catalog))
         return {
             **done,
             "model": services.catalog.get(request.model).title,

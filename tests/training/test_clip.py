@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 
 from models.families.efficientnet import imagenet_state
 from models.families.pictograms_clip import ARCHITECTURE, build, read_folder
@@ -56,6 +57,20 @@ def test_stand_ins_for_photographs_are_what_the_classifier_takes_them_for(trunk,
     likeness = torch.nn.functional.cosine_similarity
     assert likeness(made, mean).mean() > likeness(features, mean).mean()
     assert photographs.texts.shape == (1000, 384)
+
+
+def test_what_the_classifier_is_sure_of_gets_its_name(photographs):
+    model = build(ARCHITECTURE, SentenceEncoder()).eval()
+    head = model.visual.head
+    features = torch.rand(4, 1280)
+    torch.testing.assert_close(head(features), head.projection(features))  # nothing is named yet
+    clip.begin_names(model, photographs)
+    torch.nn.init.zeros_(head.projection.mlp.fc2.weight)
+    made, classes = photographs.batch(torch.rand(64, 1280))
+    with torch.no_grad():
+        likeness = F.normalize(head(made), dim=1) @ F.normalize(model.text.proj(photographs.texts), dim=1).T
+        sure = photographs.classify(made).softmax(1).amax(1) > 0.9
+    assert sure.sum() > 10 and torch.equal(likeness.argmax(1)[sure], classes[sure])
 
 
 def test_nothing_is_forgotten_before_the_first_step(trunk, photographs):

@@ -93,3 +93,5 @@ def test_ticks_are_round_and_inside():
     assert Scale(0, 10, 0, 1).ticks() == [0, 2, 4, 6, 8, 10]
     assert Scale(0.13, 0.52, 0, 1).ticks() == [0.2, 0.3, 0.4, 0.5]
     assert Scale(-7, 7, 0, 1).ticks(3) == [-5, 0, 5]
+    near = Scale.over([1.0, 0.9999999], 0, 1).ticks()  # equal but for rounding
+    assert len({f"{tick:.2f}" for tick in near}) == len(near) > 1

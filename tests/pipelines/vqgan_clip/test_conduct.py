@@ -80,7 +80,7 @@ def test_a_failure_leaves_the_frames_there_are(services, monkeypatch):
 
 
 def test_it_can_be_paused_and_steered_and_says_so(services, monkeypatch):
-    monkeypatch.setattr("pipelines.vqgan_clip.conduct.NAP", 0)
+    monkeypatch.setattr("pipelines.vqgan_clip.listening.NAP", 0)
     going = run(REQUEST, services)
     first = next(going)
     assert [going.send(Pause()).data.get("paused"), next(going).data.get("paused")] == [True, True]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from common.errors import AtelierError, BadRequest, Blocked, OutOfMemory
 from pipelines.steps import Stop
-from pipelines.vqgan_clip import checkpoint, population, progress
+from pipelines.vqgan_clip import checkpoint, listening, population, progress
 from pipelines.vqgan_clip import run as module
 from pipelines.vqgan_clip.judging import BIASED
 from pipelines.vqgan_clip.optimisation import Optimisation
@@ -185,7 +185,7 @@ def test_a_change_that_does_not_fit_is_told_and_the_run_goes_on(services):
 
 
 def test_a_pause_waits_takes_changes_and_ends(services, monkeypatch):
-    monkeypatch.setattr(module, "NAP", 0.0)
+    monkeypatch.setattr(listening, "NAP", 0.0)
     says = {2: Pause(), 4: Steer(rate=0.5), 7: Resume()}
     steps, result = collect(ASKED, services, says)
     assert [step.number for step in steps] == [1, 2, 2, 2, 2, 2, 2, 3, 4, 5, 6]
@@ -193,7 +193,7 @@ def test_a_pause_waits_takes_changes_and_ends(services, monkeypatch):
     assert result.log == ({"step": 2, "rate": 0.5},)
     _, result = collect(ASKED, services, {2: Pause(), 3: Stop()})
     assert result.stopped and result.steps == 2
-    monkeypatch.setattr(module, "LONGEST_PAUSE", -1)
+    monkeypatch.setattr(listening, "LONGEST_PAUSE", -1)
     _, result = collect(ASKED, services, {2: Pause()})
     assert result.stopped and "was paused" in result.notes[0]
 
