@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Serve until interrupted; returns the exit status."""
     settings = Settings.from_command_line(argv, os.environ)
-    import_gradio()
+    import_gradio(settings.mcp)
     try:
         services, jobs = build(settings)
         page, url = launch(services, jobs)
@@ -43,11 +43,13 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def import_gradio() -> None:
+def import_gradio(with_mcp: bool = True) -> None:
     """Import gradio without its side effects: it would report home, and write a stub file beside every component.
 
     The stubs are for gradio's own developers and take a third of its import time (1.2 of 3.2 s on one machine). It
-    passes over classes whose file it cannot find, which is therefore what it is told, and nobody else is.
+    passes over classes whose file it cannot find, which is therefore what it is told, and nobody else is. The MCP
+    package takes half a second more; gradio does without where it is not installed, which is what it believes
+    unless it is wanted.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read while it is imported
     find = inspect.getfile
@@ -58,10 +60,14 @@ def import_gradio() -> None:
         return find(thing)
 
     inspect.getfile = find_for_others
+    if hidden := not with_mcp and "mcp" not in sys.modules:
+        sys.modules["mcp"] = None  # type: ignore[assignment]  # "not there" in the words of Python's import
     try:
         import gradio  # noqa: F401
     finally:
         inspect.getfile = find
+        if hidden:
+            del sys.modules["mcp"]
 
 
 def build(settings: Settings) -> tuple[Services, JobQueue]:
