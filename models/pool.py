@@ -16,6 +16,7 @@ from typing import Any
 
 from common.errors import BadRequest, OutOfMemory
 from common.settings import Settings
+from models import ahead
 from models.catalog import Catalog
 from models.devices import free_memory, memory_budget_mb, pick_precision
 from models.residency import ModelStatus, Residency
@@ -99,6 +100,7 @@ class ModelPool:
         try:
             if spec.pack == "hub":
                 require(spec, self.settings)  # before anything is dropped for a model that is not here at all
+            ahead.wait()
             self._make_room(place)
             precision = pick_precision(self.settings, device)
             model = spec.load(LoadContext(spec, self.settings, device, precision, partial(self._report, place), self))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from common.errors import AtelierError
+from models.ahead import import_ahead
 from tabs.widgets import known_browser
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def connect(app: App) -> None:
 
     async def on_open(memory: Any) -> AsyncIterator[dict[Any, Any]]:
         """A page was opened: give a new browser its name, and wake the rooms that an old one has used."""
+        import_ahead()
         memory = known_browser(memory)
         rooms = {room for room, _ in app.wakes}
         known = {room for room in rooms if memory["settings"].get(room) or is_mine(app.jobs, memory, room)}
