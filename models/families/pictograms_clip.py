@@ -144,10 +144,10 @@ SPECS = (
         source="pictograms-clip",
         revision=None,
         licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
-        download_mb=8,
-        memory_mb=40,
+        download_mb=12,
+        memory_mb=48,
         load=load,
         controls={},
-        note="EfficientNet-lite0 and MiniLM, aligned on pictograms and on ImageNet's class prototypes.",
+        note="EfficientNet-lite0 and MiniLM, aligned on pictograms; knows photographs by ImageNet's names.",
     ),
 )
