@@ -154,8 +154,8 @@ def _film(request: FilmRequest) -> str:
 def memory(services: Services, request: AnyRequest, known: Known | None) -> str:
     """The memory that the models take, and what is planned beside them."""
     image = image_of(request)
-    names = [image.model, *image.clips] if image is not None else [request.model]
-    models = size(sum(services.catalog.get(name).memory_mb for name in names))
+    names = [image.model, *image.clips, image.draft_model] if image is not None else [request.model]
+    models = size(sum(services.catalog.get(name).memory_mb for name in names if name))
     if image is None or known is None or known.footprint is None:
         return f"models {models}"
     cuts = max(image.cuts, image.cuts_end)

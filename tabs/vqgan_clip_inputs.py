@@ -12,6 +12,7 @@ from tabs import vqgan_clip_painting as painting
 from tabs.vqgan_clip_controls import Controls
 
 STARTS = [
+    ("Draft by text → image", "draft"),
     ("Spot of colour", "spot"),
     ("Random codes", "noise"),
     ("Perlin clouds", "perlin"),

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.errors import BadRequest
 from pipelines.services import Services
 from pipelines.vqgan_clip import checkpoint, steering
 from pipelines.vqgan_clip.checkpoint import Saved
+from pipelines.vqgan_clip.drafts import drafted
 from pipelines.vqgan_clip.optimisation import Optimisation
 from pipelines.vqgan_clip.pictures import Pictures, admitted
 from pipelines.vqgan_clip.planner import plan
 from pipelines.vqgan_clip.request import VqganClipRequest
 from pipelines.vqgan_clip.state import OPTIMISER
 from pipelines.vqgan_clip.swift import quick
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -31,19 +35,25 @@ def opened(request: VqganClipRequest, services: Services, device: str | None = N
     if saved is not None:
         _check(request, saved)
     pictures = admitted(request, services.settings, None if saved is None else saved.pictures)
+    drafts = drafted(request, services, device) if request.start == "draft" else None
     with ExitStack() as stack:
         vqgan = stack.enter_context(services.pool.use(request.model, device))
         clips = [stack.enter_context(services.pool.use(name, device)) for name in request.clips]
         # The model is shared: whoever uses it next finds it as it was.
         stack.callback(vqgan.checkpoint, False)
         stack.enter_context(quick(vqgan))
-        yield _prepared(vqgan, clips, request, pictures, saved)
+        yield _prepared(vqgan, clips, request, pictures, saved, drafts)
 
 
 def _prepared(
-    vqgan: Any, clips: list[Any], request: VqganClipRequest, pictures: Pictures, saved: Saved | None
+    vqgan: Any,
+    clips: list[Any],
+    request: VqganClipRequest,
+    pictures: Pictures,
+    saved: Saved | None,
+    drafts: Tensor | None,
 ) -> Optimisation:
-    optimisation = Optimisation(vqgan, clips, request, pictures)
+    optimisation = Optimisation(vqgan, clips, request, pictures, drafts=drafts)
     most = max(request.cuts or 1, request.cuts_end or 1)
     optimisation.plan = plan(vqgan, optimisation.eye.towers, optimisation.size, request.runs, most)
     gradient = optimisation.gradient

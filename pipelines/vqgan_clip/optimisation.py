@@ -34,7 +34,8 @@ class Optimisation:
     To read: `z` (B, C, h, w) float32; `size` (H, W) of a canvas in pixels; `step_number`, the steps done; `seeds`, one
     per canvas; `request`, which follows `steer`, and `begun`, what was asked for at first; `log`, the changes made
     between the two, as `steering.entry` writes them. `vqgan`, `clips` (rankers) and `pictures` are those of the
-    resolved request; `chunk` is the number of cuts of a canvas that are looked at together, which changes no result.
+    resolved request; `chunk` is the number of cuts of a canvas that are looked at together, which changes no result;
+    `drafts` (B, 3, H, W) in [0, 1] are what the start "draft" begins with.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Optimisation:
         request: VqganClipRequest,
         pictures: Pictures | None = None,
         chunk: int = 1000,
+        drafts: Tensor | None = None,
     ) -> None:
         assert request.width and request.height and request.seed is not None
         self.vqgan, self.pictures = vqgan, pictures or Pictures()
@@ -54,7 +56,7 @@ class Optimisation:
         self.log: list[dict[str, Any]] = []
         self._replay = list(request.log)
         self.eye = Eye(clips, request, self.pictures, vqgan.device)
-        self._begin()
+        self._begin(drafts)
         self.random = {"cuts": [], "noise": []}
         for seed in self.seeds:
             self.random["cuts"].append(starts.generator(seed, "cuts"))
@@ -63,14 +65,15 @@ class Optimisation:
         self.gradient.freeze(self.goal, self.pictures)
         self.plan: Plan | None = None
 
-    def _begin(self) -> None:
+    def _begin(self, drafts: Tensor | None) -> None:
         """Set up z, its average, its goal and the optimiser."""
         import torch
 
         request, start = self.request, None
         if self.pictures.start is not None:
             start = fractions(self.pictures.start, self.vqgan.device)[None]
-        self.z = torch.cat([self._first(seed, start) for seed in self.seeds]).requires_grad_()
+        own = [start for _ in self.seeds] if drafts is None else drafts.split(1)
+        self.z = torch.cat(list(map(self._first, self.seeds, own))).requires_grad_()
         self.average, self.averaged = self.z.detach().clone(), 0  # and of how many steps it is
         self.goal = self.average.clone() if start is None else self._encoded(start)
         self.pull_weight: float | None = None  # None: that of the request, which decays

@@ -95,6 +95,14 @@ def parse_noise(text: str) -> tuple[NoisePrompt, ...]:
     return tuple(found)
 
 
+def wanted(text: str) -> tuple[str, str]:
+    """What the first scene of prompts asks for and what it pushes away, each as one sentence, "" for nothing."""
+    scene = parse(text)[0] if text.strip() else ()
+    signs = ([each.text for each in scene if each.weight * sign > 0] for sign in (1, -1))
+    first, second = (", ".join(texts)[:MAX_CHARACTERS] for texts in signs)
+    return first, second
+
+
 def write(scenes: Sequence[Scene]) -> str:
     """A text that `parse` reads as these scenes."""
     return " ^ ".join(" | ".join(map(_written, scene)) for scene in scenes)

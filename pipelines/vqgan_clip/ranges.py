@@ -24,7 +24,7 @@ RANGES: dict[str, tuple[str, float, float]] = {  # setting: its name for people,
 
 # By pack, "" for all others. The starter pack's suit two cores and small models, the others are those of the field.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "starter": {"cuts": 8, "rate": 0.15, "coarse": 1.0, "start": "spot", "start_weight": 0.05, "preset": "single"},
+    "starter": {"cuts": 8, "rate": 0.15, "coarse": 1.0, "start": "draft", "start_weight": 0.2, "preset": "single"},
     "": {"cuts": 32, "rate": 0.1, "coarse": 0.0, "start": "noise", "start_weight": 0.0, "preset": "classic"},
 }
 

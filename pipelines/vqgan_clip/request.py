@@ -60,7 +60,8 @@ class VqganClipRequest:
     that is not optimised and gives the final score ("" the first there is, "none" nobody). `freeze` is a mask: where it
     is white the start stays.
 
-    `start`: "noise" (random codes), "perlin", "gradient", "flat" (one colour), "spot" (one colour before another),
+    `start`: "draft" (what the text → image model `draft_model` makes of the words; a spot where there are none, or no
+    such model), "noise" (random codes), "perlin", "gradient", "flat" (one colour), "spot" (one colour before another),
     "image" (`start_image`, scaled and cropped to fit) or "checkpoint" (the file `checkpoint`, up to `steps` in all).
     `start_weight` pulls z to the start by half that times the mean square of the difference, and loses the share
     `start_decay` of itself until the end.
@@ -83,6 +84,7 @@ class VqganClipRequest:
     regions: tuple[Region, ...] = ()
     freeze: Source | None = None
     start: str = ""
+    draft_model: str = ""
     start_image: Source | None = None
     checkpoint: str | Path | None = None
     start_weight: float | None = None
@@ -130,7 +132,7 @@ class VqganClipRequest:
             model=spec.name,
             clips=clips,
             judge=judge,
-            start=_start(self, usual["start"]),
+            **_start(self, usual["start"], catalog),
             steps=limits.whole("number of steps", self.steps, 1, MAX_STEPS),
             seed=seed,
             runs=limits.whole("number of runs", self.runs, 1, MAX_RUNS),
@@ -177,14 +179,19 @@ def _judges(request: VqganClipRequest, catalog: Catalog) -> tuple[tuple[str, ...
     return clips, others[0].name if others else NO_JUDGE
 
 
-def _start(request: VqganClipRequest, default: str) -> str:
+def _start(request: VqganClipRequest, default: str, catalog: Catalog) -> dict[str, str]:
+    """The settings `start` and `draft_model`."""
     given = "checkpoint" if request.checkpoint else "image" if request.start_image is not None else default
     start = limits.one_of("start", request.start, STARTS, given)
     if start == "checkpoint" and not request.checkpoint:
         raise BadRequest("The start is a checkpoint, but no checkpoint is given. Choose its file.")
     if start == "image" and request.start_image is None:
         raise BadRequest("The start is a picture, but no picture is given. Choose one, or another start.")
-    return start
+    if start != "draft":
+        return {"start": start, "draft_model": ""}
+    if not grammar.wanted(request.prompts)[0] or not (request.draft_model or catalog.all("text_to_image")):
+        return {"start": "spot", "draft_model": ""}
+    return {"start": start, "draft_model": limits.model(catalog, "text_to_image", request.draft_model).name}
 
 
 def _cut_counts(request: VqganClipRequest, default: int) -> dict[str, int | None]:

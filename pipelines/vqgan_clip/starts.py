@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-STARTS = ("noise", "perlin", "gradient", "flat", "spot", "image", "checkpoint")
+STARTS = ("draft", "noise", "perlin", "gradient", "flat", "spot", "image", "checkpoint")
 OCTAVES = 5
 LIGHT, STRONG = (0.15, 0.95), (0.6, 0.7)  # saturation and value
 SPOTS = 32  # of which one is chosen
@@ -27,12 +27,12 @@ def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:
 
 
 def first_latent(vqgan: Any, start: str, size: tuple[int, int], seed: int, picture: Tensor | None) -> Tensor:
-    """The latent (1, C, h, w) that a canvas of `size` (H, W) begins with; `picture` (1, 3, H, W) for "image"."""
+    """The latent (1, C, h, w) of a canvas of `size` (H, W); "image" and "draft" begin with `picture` (1, 3, H, W)."""
     height, width = size
     random = generator(seed, "start")
     if start in ("noise", "checkpoint"):  # the latter is overwritten at once
         return vqgan.random(1, height // vqgan.factor, width // vqgan.factor, random).float()
-    if start == "image":
+    if start in ("image", "draft"):
         assert picture is not None
         pixels = picture
     else:

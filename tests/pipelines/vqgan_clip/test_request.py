@@ -44,7 +44,10 @@ def test_defaults_are_filled_in_once(services):
         ({"clips": ("vit", "vit")}, "allowed are 1 to 4 different ones"),
         ({"judge": "vit"}, "is optimised itself"),
         ({"judge": "nobody"}, "There is no model 'nobody'"),
-        ({"start": "sand"}, 'The start is "sand"; allowed are noise, perlin, gradient, flat, spot, image, checkpoint'),
+        (
+            {"start": "sand"},
+            'The start is "sand"; allowed are draft, noise, perlin, gradient, flat, spot, image, checkpoint',
+        ),
         ({"start": "image"}, "no picture is given"),
         ({"start": "checkpoint"}, "no checkpoint is given"),
         ({"start_weight": -1}, "start weight is -1"),
