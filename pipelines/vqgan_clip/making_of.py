@@ -79,7 +79,8 @@ class MakingOfRequest:
 
     def outlook(self, seconds_per_step: float | None = None) -> Outlook:
         """What the film of a resolved request will be and take."""
-        frames = -(-self.image.steps // self.every) + max(1, round(self.hold * self.film.fps))
+        last_is_shown = (self.image.steps - 1) % self.every == 0  # and held one frame less
+        frames = -(-self.image.steps // self.every) + max(1, round(self.hold * self.film.fps)) - last_is_shown
         columns = math.ceil(math.sqrt(self.image.runs))
         size = self.image.width * columns, self.image.height * -(-self.image.runs // columns)
         return outlook(self.film, frames, size, self.image.steps, seconds_per_step)

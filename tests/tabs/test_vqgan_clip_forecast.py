@@ -15,7 +15,7 @@ def first(room, **changes):
 def test_steps_length_and_size_are_told_before_anything_is_known(room):
     app = App(room.services, None)
     told = asyncio.run(forecast.line(app, first(room, steps=60)))
-    assert "60 steps of 32 × 32 pixels" in told and "film of 6.0 s" in told and "MB" in told
+    assert "60 steps of 32 × 32 pixels" in told and "film of 5.9 s" in told and "MB" in told
     assert "time is told after a first run" in told
 
 

@@ -35,6 +35,7 @@ def test_every_step_is_a_frame_and_the_last_is_held(services):
     *steps, result = run(REQUEST, services)
     assert [step.number for step in steps] == list(range(1, 9))
     assert (result.frames, result.length) == (8 + 3, 11 / 8)
+    assert REQUEST.resolve(services.catalog).outlook().frames == 11
     film = redness(result.path)
     assert film[7] > film[0] + 0.05
     assert film[7:] == pytest.approx([film[7]] * 4, abs=0.01)
