@@ -119,7 +119,7 @@ def _finish(
         unread_note(services.scorer.overflow(request.ranker, request.prompt, device), "ranker"),
         _dropped_note(dropped, request.candidates),
         _withheld_note(len(pictures) - len(candidates)),
-        safety_note(request.model, services.catalog),
+        safety_note(_recipe(request, services, request.seed), services.catalog),
     )
     return {
         "model": services.catalog.get(request.model).title,

@@ -77,7 +77,7 @@ def release_video(
     path and a sentence about the sound, "" when it is as it should be.
     Raises Blocked when the safety model objects (the film is then deleted) and AtelierError when it cannot be saved.
     """
-    looked_at = _samples(film) if pool and pool.catalog.get(recipe.model).pack == "hub" else []
+    looked_at = _samples(film) if pool and _needs_check(recipe, pool.catalog) else []
     if any(_withheld(looked_at, [recipe] * len(looked_at), pool, device)):
         film.unlink(missing_ok=True)
         raise Blocked("The safety model objected to this film, so it is not shown. Please try other words.")
@@ -121,12 +121,15 @@ def _samples(film: Path, count: int = 8) -> list[Image.Image]:
     return [Image.fromarray(frame) for frame in frames(info, fps=count / info.seconds, limit=count)]
 
 
-def safety_note(model: str, catalog: Catalog) -> str:
-    """What to tell people about the safety check of pictures that the model of this name made; "" for nothing.
+def safety_note(recipe: Recipe, catalog: Catalog) -> str:
+    """What to tell people about the safety check of pictures made by this recipe; "" for nothing."""
+    return UNCHECKED if _needs_check(recipe, catalog) and _checker(catalog) is None else ""
 
-    The starter pack was trained on pictograms alone and needs no check.
-    """
-    return UNCHECKED if catalog.get(model).pack == "hub" and _checker(catalog) is None else ""
+
+def _needs_check(recipe: Recipe, catalog: Catalog) -> bool:
+    """Whether a hub model had a hand in it, be it by a draft. The starter pack knows but pictograms."""
+    makers = (recipe.model, recipe.settings.get("draft_model"))
+    return any(catalog.get(name).pack == "hub" for name in makers if name)
 
 
 def _checker(catalog: Catalog) -> ModelSpec | None:
@@ -141,7 +144,7 @@ def _withheld(
     A model of the role "safety" offers `unsafe(images: list[Image]) -> list[bool]`.
     """
     withheld = [False] * len(images)
-    doubtful = [k for k, recipe in enumerate(recipes) if pool and pool.catalog.get(recipe.model).pack == "hub"]
+    doubtful = [k for k, recipe in enumerate(recipes) if pool and _needs_check(recipe, pool.catalog)]
     spec = _checker(pool.catalog) if doubtful else None
     if spec is not None:
         with pool.use(spec.name, device) as model:

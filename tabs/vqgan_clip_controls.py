@@ -21,6 +21,7 @@ MODES = {
     "restyle": "Restyle a video",
     "between": "Between pictures",
 }
+FURTHER = ("draft", "image", "checkpoint")  # starts about which there is more to say
 SIZES = {"width": "Width, pixels", "height": "Height, pixels"}
 NOT_KEPT = frozenset(  # a browser remembers no files, and a drawing is no setting
     {"start_image", "checkpoint", "painting", "image_prompts", "restyle.video", "between.pictures"}
@@ -63,12 +64,17 @@ class Controls:
         """What a browser remembers of these values."""
         return {name: value for name, value in self.named(values).items() if name not in NOT_KEPT}
 
-    def for_model(self, name: str) -> dict[Any, Any]:
-        """Updates that give every control the limits and defaults of the VQGAN `name`."""
+    def for_model(self, name: str, start: str = "") -> dict[Any, Any]:
+        """Updates that give every control the limits and defaults of the VQGAN `name`.
+
+        A run that is to `start` from a file goes on to do so.
+        """
         spec = self.services.catalog.get(name)
         usual = ranges.defaults(spec)
+        usual["start"] = start if start in ("image", "checkpoint") else usual["start"]
         updates = {self.parts[side]: gr.Slider(**size_limits(spec, side)) for side in SIZES}
-        return {**updates, **{self.parts[setting]: value for setting, value in usual.items()}}
+        updates |= {self.parts[setting]: value for setting, value in usual.items()}
+        return {**updates, **self.for_start(usual["start"])}
 
     def restored(self, settings: Mapping[str, Any]) -> dict[Any, Any]:
         """Updates that set the controls to `settings`, by the names of `parts`.
@@ -114,11 +120,11 @@ class Controls:
     @property
     def start_groups(self) -> list[Any]:
         """The groups that `for_start` shows and hides."""
-        return [self.groups[f"start {kind}"] for kind in ("image", "checkpoint")]
+        return [self.groups[f"start {kind}"] for kind in FURTHER]
 
     def for_start(self, start: str) -> dict[Any, Any]:
-        """Show where to put the picture or the checkpoint that a run starts from."""
-        return {self.groups[f"start {kind}"]: gr.Column(visible=start == kind) for kind in ("image", "checkpoint")}
+        """Show what else is to be said about where a run starts from: the picture, the checkpoint, who drafts."""
+        return {self.groups[f"start {kind}"]: gr.Column(visible=start == kind) for kind in FURTHER}
 
     def _first(self, name: str, part: Any) -> Any:
         if name in NOT_KEPT or callable(part.value):

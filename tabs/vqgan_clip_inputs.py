@@ -10,6 +10,7 @@ from pipelines.vqgan_clip.restyle_request import RestyleRequest
 from pipelines.vqgan_clip.view import FILLS
 from tabs import vqgan_clip_painting as painting
 from tabs.vqgan_clip_controls import Controls
+from tabs.widgets import choices
 
 STARTS = [
     ("Draft by text → image", "draft"),
@@ -34,6 +35,9 @@ def build_start(controls: Controls) -> None:
             weight = usual["start_weight"]
             parts["start_weight"] = gr.Number(weight, label="Pull back to the start, 0 to 1000", min_width=150)
             parts["start_decay"] = _slider(0, 1, 0.05, 0, "Share of the pull lost by the end")
+        with gr.Column(visible=usual["start"] == "draft", elem_classes="atelier-plain") as groups["start draft"]:
+            models = [("The usual one", ""), *choices(controls.services.catalog, "text_to_image")]
+            parts["draft_model"] = gr.Dropdown(models, value="", label="Drafts by", filterable=False)
         with gr.Column(visible=False, elem_classes="atelier-plain") as groups["start image"]:
             parts["start_image"] = gr.Image(
                 label="Start picture",

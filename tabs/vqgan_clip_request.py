@@ -29,8 +29,9 @@ TYPED = {"seed": "seed", "cuts_end": "last number of cut-outs", "cut_size": "cut
 AnyRequest = VqganClipRequest | FilmRequest
 
 PLAIN = (  # settings whose control holds the very value of the request
-    "model", "judge", "noise_prompts", "start", "start_weight", "start_decay", "width", "height", "steps", "runs",
-    "refill", "optimiser", "rate", "coarse", "ema", "tv", "preset", "cuts", "augment", "noise", "normalise", "fade",
+    "model", "judge", "noise_prompts", "start", "draft_model", "start_weight", "start_decay", "width", "height",
+    "steps", "runs", "refill", "optimiser", "rate", "coarse", "ema", "tv", "preset", "cuts", "augment", "noise",
+    "normalise", "fade",
 )  # fmt: skip
 RUNS = {
     VqganClipRequest: picture.run,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from pipelines.vqgan_clip import prompts as grammar
 from pipelines.vqgan_clip.interpolate import MODE as BETWEEN
 from pipelines.vqgan_clip.making_of import MakingOfResult
 from pipelines.vqgan_clip.run import VqganClipResult
@@ -146,8 +147,9 @@ def settings_of(result: AnyResult) -> dict[str, Any]:
 
 
 def prompt_of(result: AnyResult) -> str:
-    """The words that a result was made from, for the rooms that it is sent to; of several weighted ones the first."""
+    """The words that a result was made from, for the rooms that it is sent to: what its last scene asks for first."""
     settings = settings_of(result)
     if settings.get("film", {}).get("mode") == BETWEEN:
         return ""
-    return str(settings.get("prompts", "")).split("^")[-1].split("|")[0].split(":")[0].strip()
+    scenes = grammar.parse(settings["prompts"]) if str(settings.get("prompts", "")).strip() else ((),)
+    return next((prompt.text for prompt in scenes[-1] if prompt.weight > 0), "")

@@ -23,7 +23,7 @@ def draw(view: View, loading: str = "") -> str:
         return f'<div class="progress moving" role="status">{_words([headline(view, loading)])}{bar(0)}</div>'
     data = step.data
     frame = f"frame {data['frame']} of {data['frames']}" if "frame" in data else ""
-    first = f"Step {step.number:,} of {step.total:,}"
+    first = f"Step {step.number:,} of {step.total:,}" if step.number else "Drawing what to start from"
     said = [] if step.note in ("paused", frame) else [step.note]  # a change that was refused, or a round of judging
     words = ["Paused"] * bool(data.get("paused")) + [first, frame, *said]
     left = " · ".join(filter(None, words))

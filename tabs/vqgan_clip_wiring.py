@@ -75,7 +75,7 @@ def _connect_run(app: App, controls: Controls, runner: Runner, outcome: Outcome,
 def _connect_choices(app: App, controls: Controls) -> None:
     parts = controls.parts
     # "input" and not "change": restored settings choose a model too, and must keep their own values.
-    parts["model"].input(guarded(controls.for_model), parts["model"], controls.outputs, **QUIET)
+    parts["model"].input(guarded(controls.for_model), [parts["model"], parts["start"]], controls.outputs, **QUIET)
     parts["mode"].input(controls.for_mode, parts["mode"], controls.outputs, **QUIET)
     parts["start"].input(controls.for_start, parts["start"], controls.outputs, **QUIET)
 

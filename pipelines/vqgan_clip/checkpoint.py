@@ -89,7 +89,7 @@ def load(path: str | Path) -> Saved:
     except (SafetensorError, OSError, ValueError):
         raise refuse(path, "is no checkpoint, or a damaged one. Choose a .safetensors file that a run left.") from None
     state = {name.removeprefix(STATE): value for name, value in tensors.items() if name.startswith(STATE)}
-    if "step" not in state or state["step"].numel() != 1:
+    if "step" not in state or state["step"].numel() != 1 or state["step"].is_floating_point():
         raise refuse(path, "does not say at which step it was made, so nothing can go on from it.")
     others = {name.removeprefix(PICTURE): value for name, value in tensors.items() if not name.startswith(STATE)}
     return Saved(from_plain(about["request"]), steering.read_log(about["log"]), state, _pictures(path, others))

@@ -47,16 +47,17 @@ class Conductor:
         The steps' `data` is that of a run of one picture, and "frame" and "frames".
         """
         self._number = number
-        for done in range(steps):
-            began = time.monotonic()
-            self._refine(done / steps if number == 1 else 1.0)
-            moment = self.canvas.step()
-            self._keeper.watch(self.canvas)
-            note = self._listener.hint or f"frame {number} of {self.frames}"
-            step = self.progress.step(self.canvas, moment, time.monotonic() - began, note)
-            self.stopped = yield from self._listener.heard((yield self._told(step)))
-            if self.stopped:
-                return done == steps - 1
+        with self._keeper.rescuing(self.canvas):
+            for done in range(steps):
+                began = time.monotonic()
+                self._refine(done / steps if number == 1 else 1.0)
+                moment = self.canvas.step()
+                self._keeper.watch(self.canvas)
+                note = self._listener.hint or f"frame {number} of {self.frames}"
+                step = self.progress.step(self.canvas, moment, time.monotonic() - began, note)
+                self.stopped = yield from self._listener.heard((yield self._told(step)))
+                if self.stopped:
+                    return done == steps - 1
         return True
 
     def recipe(self, mode: str, film: dict[str, Any], parents: Sequence[str] = ()) -> Recipe:

@@ -107,15 +107,14 @@ class Film:
         )
 
     def close(self) -> None:
-        """Leave the film as it is: it plays up to here, for a run that failed."""
+        """Leave the film as it is: it plays up to here. One without frames is deleted."""
+        if not self.frames:
+            self.writer.discard()
+            return
         try:
             self.writer.close()
-        except VideoError:  # the failure of the run counts, not that of its film
+        except VideoError:  # what ended the run counts, not what became of its film
             return
-
-    def discard(self) -> None:
-        """Delete the film, for a run that nobody wants any more."""
-        self.writer.discard()
 
 
 def film_recipe(
@@ -139,13 +138,10 @@ def film_table(request: Any) -> dict[str, Any]:
 def growing(film: Film) -> Iterator[Film]:
     """Around the loop that makes a film: what becomes of it when the loop does not come to its end.
 
-    A run that is closed because its owner discarded it takes its film along; one that fails leaves it, playable.
+    A run that fails, or is closed because its owner or the app went away, leaves its film, playable up to there.
     """
     try:
         yield film
-    except GeneratorExit:
-        film.discard()
-        raise
     except BaseException:
         film.close()
         raise
@@ -160,7 +156,7 @@ def released(
     pictures = to_pil(tiled(last)[None]) if last is not None else []
     folder = services.settings.output / TASK
     saved = release(pictures, [recipe] * len(pictures), folder, services.settings, services.pool, device)
-    notes = (about_sound, safety_note(recipe.model, services.catalog))
+    notes = (about_sound, safety_note(recipe, services.catalog))
     return {
         "path": path,
         "frames": film.frames,

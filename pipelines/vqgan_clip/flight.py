@@ -13,6 +13,7 @@ from pipelines.steps import Run
 from pipelines.vqgan_clip import checkpoint
 from pipelines.vqgan_clip.camera import CameraPath, parse
 from pipelines.vqgan_clip.conduct import Conductor, one_canvas
+from pipelines.vqgan_clip.drafts import drafting
 from pipelines.vqgan_clip.film import Film, FilmResult, film_table, growing, released
 from pipelines.vqgan_clip.opening import opened
 from pipelines.vqgan_clip.outlook import MAX_FRAMES, FilmSettings, Outlook, outlook
@@ -93,10 +94,15 @@ def run(request: FlightRequest, services: Services, device: str | None = None) -
     began = time.monotonic()
     request = request.resolve(services.catalog)
     path, film = parse(request.camera, request.frames), Film(request.film, services, request.image.seed)
-    with opened(request.image, services, device) as canvas, growing(film):
+    drafts = yield from drafting(request.image, services, device)
+    with opened(request.image, services, device, drafts) as canvas, growing(film):
         conductor = Conductor(canvas, request.steps, request.frames, services)
+        conductor.stopped = drafts.stopped
         picture, before = canvas.picture(), 0
         for frame in request.painted:
+            if drafts.stopped:  # the draft is all there is to see
+                film.add(picture)
+                break
             move(canvas, picture, _way(path, before, frame, canvas.size), request.keep, request.fill)
             steps = request.steps_per_frame if frame else request.first_steps
             whole = yield from conductor.frame(frame + 1, steps)

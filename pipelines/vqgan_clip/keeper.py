@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.services import Services
@@ -30,6 +32,16 @@ class Keeper:
         """Save if it is time to."""
         if canvases.step_number in self._due:
             self.keep(canvases)
+
+    @contextmanager
+    def rescuing(self, canvases: Optimisation) -> Iterator[None]:
+        """Around steps: when they break off, by a failure or because their owner went away, a checkpoint is left."""
+        try:
+            yield
+        except BaseException:
+            if canvases.step_number and canvases.z.isfinite().all():
+                self.keep(canvases)
+            raise
 
     def keep(self, canvases: Optimisation) -> None:
         """Save now, if this step is not saved yet."""

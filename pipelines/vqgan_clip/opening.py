@@ -11,9 +11,10 @@ from common.errors import BadRequest
 from pipelines.services import Services
 from pipelines.vqgan_clip import checkpoint, steering
 from pipelines.vqgan_clip.checkpoint import Saved
-from pipelines.vqgan_clip.drafts import drafted
+from pipelines.vqgan_clip.drafts import Drafts, drafted
 from pipelines.vqgan_clip.optimisation import Optimisation
 from pipelines.vqgan_clip.pictures import Pictures, admitted
+from pipelines.vqgan_clip.plain import to_plain
 from pipelines.vqgan_clip.planner import plan
 from pipelines.vqgan_clip.request import VqganClipRequest
 from pipelines.vqgan_clip.state import OPTIMISER
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+ROOTED = ("cuts_end", "start", "start_image", "draft_model", "seed")  # what a branch has from its root
+
+
 @contextmanager
-def opened(request: VqganClipRequest, services: Services, device: str | None = None) -> Iterator[Optimisation]:
-    """An `Optimisation` of a request, its models kept loaded until the block ends.
+def opened(
+    request: VqganClipRequest, services: Services, device: str | None = None, drafts: Drafts | None = None
+) -> Iterator[Optimisation]:
+    """An `Optimisation` of a request, its models kept loaded until the block ends. Without `drafts` they are made here.
 
     A generator may `yield` inside the block: nothing of torch's thread state is held. Raises what `resolve`, the
     safeguards and the pool raise, and OutOfMemory when even the smallest way of running cannot fit.
@@ -35,14 +41,14 @@ def opened(request: VqganClipRequest, services: Services, device: str | None = N
     if saved is not None:
         _check(request, saved)
     pictures = admitted(request, services.settings, None if saved is None else saved.pictures)
-    drafts = drafted(request, services, device) if request.start == "draft" else None
+    drafts = drafts or drafted(request, services, device)
     with ExitStack() as stack:
         vqgan = stack.enter_context(services.pool.use(request.model, device))
         clips = [stack.enter_context(services.pool.use(name, device)) for name in request.clips]
         # The model is shared: whoever uses it next finds it as it was.
         stack.callback(vqgan.checkpoint, False)
         stack.enter_context(quick(vqgan))
-        yield _prepared(vqgan, clips, request, pictures, saved, drafts)
+        yield _prepared(vqgan, clips, request, pictures, saved, drafts.pictures)
 
 
 def _prepared(
@@ -67,19 +73,22 @@ def _prepared(
     return optimisation
 
 
-def _history(request: VqganClipRequest, saved: Saved) -> tuple[VqganClipRequest, list[dict[str, Any]]]:
+def _history(request: VqganClipRequest, saved: Saved) -> tuple[VqganClipRequest, list[dict[str, Any]], tuple[str, ...]]:
     """What a run that goes on from a checkpoint began as, and all changes since, that of branching off among them.
 
-    Together they make the branch again from its root. Settings that cannot be steered are taken from `request`.
+    Together they make the branch again from its root, unless settings that cannot be steered have changed: those are
+    taken from `request`, and named third.
     """
     old, log = saved.steered(), list(saved.log)
     change = steering.difference(old, request)
     if change is not None:
         log.append(steering.entry(saved.step, change))
+        old = steering.steered(old, change)
     root = {each.name: getattr(saved.request, each.name) for each in fields(steering.Steer) if each.name != "weight"}
-    root["cuts_end"] = saved.request.cuts_end
-    begun = replace(request, **root, start=saved.request.start, start_image=saved.request.start_image, checkpoint=None)
-    return begun, log
+    root |= {name: getattr(saved.request, name) for name in ROOTED}
+    told, asked = to_plain(old), to_plain(request)
+    other = tuple(name for name in asked if name not in {*ROOTED, "judge", "log"} and asked[name] != told[name])
+    return replace(request, **root, checkpoint=None), log, other
 
 
 def _check(request: VqganClipRequest, saved: Saved) -> None:

@@ -33,9 +33,10 @@ class Optimisation:
 
     To read: `z` (B, C, h, w) float32; `size` (H, W) of a canvas in pixels; `step_number`, the steps done; `seeds`, one
     per canvas; `request`, which follows `steer`, and `begun`, what was asked for at first; `log`, the changes made
-    between the two, as `steering.entry` writes them. `vqgan`, `clips` (rankers) and `pictures` are those of the
-    resolved request; `chunk` is the number of cuts of a canvas that are looked at together, which changes no result;
-    `drafts` (B, 3, H, W) in [0, 1] are what the start "draft" begins with.
+    between the two, as `steering.entry` writes them; `other`, the names of settings that changed at a checkpoint.
+    `vqgan`, `clips` (rankers) and `pictures` are those of the resolved request; `chunk` is the number of cuts of a
+    canvas that are looked at together, which changes no result; `drafts` (B, 3, H, W) in [0, 1] are what the start
+    "draft" begins with.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Optimisation:
         self.seeds = [request.seed + k for k in range(request.runs)]
         self.step_number = 0
         self.log: list[dict[str, Any]] = []
+        self.other: tuple[str, ...] = ()
         self._replay = list(request.log)
         self.eye = Eye(clips, request, self.pictures, vqgan.device)
         self._begin(drafts)
@@ -121,6 +123,10 @@ class Optimisation:
             self.average.copy_(self.z)
         self.averaged = 0
 
+    def restart(self) -> None:
+        """Forget the motion so far: a new scene must not begin with the momentum of the last one."""
+        self.optimiser = make_optimiser(self.request.optimiser, self.z, self.request.rate)
+
     def pull(self, pixels: Tensor | None, weight: float) -> None:
         """Pull z towards encode(pixels), (B or 1, 3, H, W), by weight / 2 * MSE from now on; None lets go."""
         self.pull_weight = 0.0 if pixels is None else float(weight)
@@ -149,8 +155,12 @@ class Optimisation:
         state.write(self, tensors)
         self.gradient.freeze(self.goal, self.pictures)
 
-    def came_from(self, begun: VqganClipRequest, log: Sequence[Mapping[str, Any]]) -> None:
-        """Say that this run goes on from another, which began so, after these changes."""
+    def came_from(self, begun: VqganClipRequest, log: Sequence[Mapping[str, Any]], other: Sequence[str] = ()) -> None:
+        """Say that this run goes on from another, which began so, after these changes.
+
+        `other` are settings that are not as they were and that no log can tell of.
+        """
+        self.other = tuple(other)
         self.begun, self.log = begun, [dict(line) for line in log]
         self._replay = [line for line in self._replay if line not in self.log]
 

@@ -45,11 +45,13 @@ class Plan:
 @dataclass(frozen=True)
 class Footprint:
     """What a step keeps for its way back, in bytes: `cell` for each latent cell of `factor` pixels a side, and `cut`
-    for each cut-out, by the CLIP that keeps most."""
+    for each cut-out looked at together, by the CLIP that keeps most. `noise` is what every cut of a step takes,
+    whether looked at yet or not: its noise, for all CLIPs."""
 
     cell: float
     cut: float
     factor: int
+    noise: float = 0.0
 
     def base(self, size: tuple[int, int], canvases: int) -> float:
         """Bytes of the canvases of `size` (H, W) alone: their decoding, and their pixels in several forms."""
@@ -62,7 +64,7 @@ class Footprint:
 
     def peak_mb(self, size: tuple[int, int], canvases: int, cuts: int) -> float:
         """Megabytes of a step that looks at so many cuts of each canvas at once, beside the models."""
-        return (self.base(size, canvases) + cuts * self.each(canvases)) / 2**20
+        return (self.base(size, canvases) + cuts * (self.each(canvases) + self.noise * canvases)) / 2**20
 
 
 def kept_bytes(forward: Callable[[], Tensor]) -> int:
@@ -108,7 +110,8 @@ def cut_bytes(tower: Tower, device: Any) -> float:
 
 def footprint(vqgan: Any, towers: Sequence[Tower]) -> Footprint:
     """Measured on a small canvas and two cuts."""
-    return Footprint(decoder_bytes(vqgan, 1), max(cut_bytes(tower, vqgan.device) for tower in towers), vqgan.factor)
+    cut = max(cut_bytes(tower, vqgan.device) for tower in towers)
+    return Footprint(decoder_bytes(vqgan, 1), cut, vqgan.factor, sum(3 * tower.size**2 * FLOATS for tower in towers))
 
 
 def plan(
@@ -126,7 +129,7 @@ def plan(
         vqgan.checkpoint(checkpointed)
         # A checkpointed decoder computes one level again at a time; the last and largest keeps half of all.
         cell = decoder_bytes(vqgan, 1) + full.cell / 2 if checkpointed else full.cell
-        base = replace(full, cell=cell).base(size, canvases)
+        base = replace(full, cell=cell).base(size, canvases) + cuts * full.noise * canvases
         chunk = min(cuts, int((free - base) // each)) if free > base else 0
         if chunk >= min(cuts, 4) or (checkpointed and chunk >= 1):
             return Plan(chunk, checkpointed, (base + chunk * each) / 2**20, free / SHARE / 2**20, full)

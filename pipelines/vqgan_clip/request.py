@@ -189,9 +189,17 @@ def _start(request: VqganClipRequest, default: str, catalog: Catalog) -> dict[st
         raise BadRequest("The start is a picture, but no picture is given. Choose one, or another start.")
     if start != "draft":
         return {"start": start, "draft_model": ""}
-    if not grammar.wanted(request.prompts)[0] or not (request.draft_model or catalog.all("text_to_image")):
-        return {"start": "spot", "draft_model": ""}
-    return {"start": start, "draft_model": limits.model(catalog, "text_to_image", request.draft_model).name}
+    model = _draft_model(request, catalog) if grammar.wanted(request.prompts)[0] else ""
+    return {"start": start if model else "spot", "draft_model": model}
+
+
+def _draft_model(request: VqganClipRequest, catalog: Catalog) -> str:
+    """The text → image model to draft with: the one asked for, else the default if it is here, else one that is."""
+    if request.draft_model:
+        return limits.model(catalog, "text_to_image", request.draft_model).name
+    here = [spec for spec in catalog.all("text_to_image") if catalog.is_available(spec)]
+    usual = catalog.default("text_to_image") if here else None
+    return "" if usual is None else (usual if usual in here else here[0]).name
 
 
 def _cut_counts(request: VqganClipRequest, default: int) -> dict[str, int | None]:

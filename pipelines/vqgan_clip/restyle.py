@@ -112,6 +112,7 @@ def _begin(conductor: Conductor, painted: _Painted, pixels: Tensor, request: Res
     painted.end_scene()
     canvas.show(pixels)
     if canvas.step_number:
+        canvas.restart()
         conductor.progress.total += request.first_steps - request.steps_per_frame
     return request.first_steps
 

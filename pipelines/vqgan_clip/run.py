@@ -14,6 +14,7 @@ from pipelines.ranking import recipe_table
 from pipelines.services import Services
 from pipelines.steps import Result, Run
 from pipelines.vqgan_clip import population
+from pipelines.vqgan_clip.drafts import drafting
 from pipelines.vqgan_clip.judging import Judge
 from pipelines.vqgan_clip.keeper import Keeper
 from pipelines.vqgan_clip.listening import Listener
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pipelines.vqgan_clip.planner import Footprint
 
 TASK = "vqgan_clip"
+KEEP_CHECKPOINT = "its recipe alone does not make it again, so keep the checkpoint."
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def run(
     device: str | None = None,
     watch: Callable[[Moment], None] | None = None,
 ) -> Run:
-    """Optimise; yields a `Step` after each step and the `VqganClipResult` at the end.
+    """Optimise; yields a `Step` after each step, after those of `drafting`, and the `VqganClipResult` at the end.
 
     Takes `Stop`, `Steer`, `Pause` and `Resume`. `watch` is called with what each step saw. On `Stop` the pictures are
     finished as they are and a checkpoint is left. Raises what `opened` raises, Blocked when the safety model objects to
@@ -84,19 +86,22 @@ def run(
     "cuts", "prompts", "seeds", "seconds_per_step", "left" (s), "changes" (how many were made), "log" (which), "scores"
     (the judge's last ones, by canvas), "planned_mb" (memory beside the models), "paused" when it is.
     """
-    began, stopped = time.monotonic(), False
+    began = time.monotonic()
     request = request.resolve(services.catalog)
-    with opened(request, services, device) as canvases:
+    drafts = yield from drafting(request, services, device)
+    stopped = drafts.stopped
+    with opened(request, services, device, drafts) as canvases:
         session = _Session(request, services, device, canvases)
-        while not stopped and canvases.step_number < request.steps:
-            step_began = time.monotonic()
-            moment = canvases.step()
-            if watch is not None:
-                watch(moment)
-            session.after(canvases)
-            step = session.progress.step(canvases, moment, time.monotonic() - step_began, session.listener.hint)
-            asked = yield from session.listener.heard((yield step))
-            stopped = asked and canvases.step_number < request.steps
+        with session.keeper.rescuing(canvases):
+            while not stopped and canvases.step_number < request.steps:
+                step_began = time.monotonic()
+                moment = canvases.step()
+                if watch is not None:
+                    watch(moment)
+                session.after(canvases)
+                step = session.progress.step(canvases, moment, time.monotonic() - step_began, session.listener.hint)
+                asked = yield from session.listener.heard((yield step))
+                stopped = asked and canvases.step_number < request.steps
         session.keeper.keep(canvases)
         pictures = to_pil(canvases.picture())
     made = session.finish(canvases, pictures)
@@ -119,6 +124,9 @@ class _Session:
         self._looks = population.looks(request.steps) if request.runs > 1 or not self._judge.fair else frozenset()
         self._refills: list[Refill] = []
         self._notes = [*canvases.pictures.notes, *canvases.eye.unread()]
+        if canvases.other:
+            named = ", ".join(canvases.other)
+            self._notes.append(f"It went on from a checkpoint with other settings ({named}): {KEEP_CHECKPOINT}")
         if canvases.plan is not None:
             self._notes.append(canvases.plan.sentence(max(request.cuts or 0, request.cuts_end or 0)))
         self.listener = Listener(lambda change: self._steer(change, canvases), lambda: self.progress.paused(canvases))
@@ -156,7 +164,7 @@ class _Session:
         paths = release(images, recipes, self._folder, services.settings, services.pool, self._device)
         made = [Picture(k, canvases.seeds[k], path, scores[k]) for k, path in enumerate(paths)]
         notes = [*self._notes, self.listener.note, self.keeper.note, self._judge.note()]
-        notes.append(safety_note(request.model, services.catalog))
+        notes.append(safety_note(self._recipe(canvases, {}), services.catalog))
         return {
             **done,
             "model": services.catalog.get(request.model).title,

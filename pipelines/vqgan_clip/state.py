@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from common.errors import BadRequest
-from pipelines.vqgan_clip.optimisers import memory, set_memory
+from pipelines.vqgan_clip.optimisers import make_optimiser, memory, set_memory
 from safeguards.wording import shown
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write(optimisation: Optimisation, state: Mapping[str, Tensor]) -> None:
     import torch
 
     now = read(optimisation)
-    _check(state, now)
+    _check(optimisation, state, now)
     with torch.no_grad():
         optimisation.z.copy_(state["z"])
         optimisation.average.copy_(state["average"])
@@ -66,13 +66,16 @@ def write(optimisation: Optimisation, state: Mapping[str, Tensor]) -> None:
                 generator.manual_seed(optimisation.seeds[k] + optimisation.step_number)
 
 
-def _check(state: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> None:
+def _check(optimisation: Optimisation, state: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> None:
+    now = {**now, **_remembered(optimisation)}
     needed = {name for name in now if not name.startswith(OPTIMISER)}
+    if any(name.startswith(OPTIMISER) for name in state):  # all of them or none
+        needed = set(now)
     if missing := sorted(needed - set(state)):
         raise BadRequest(f"This checkpoint lacks the entry {shown(missing[0])}, so nothing can go on from it.")
     for name in sorted(state, key=lambda name: name != "z"):  # the first to complain is the one that people know
         value = state[name]
-        if name not in needed and not name.startswith(OPTIMISER):
+        if name not in now:
             raise BadRequest(f"This checkpoint has an unknown entry {shown(name)}; it was made by another program.")
         alike = slice(0, 1) if name.startswith(RANDOM) else slice(None)  # the states of generators differ by device
         if name in now and value.shape[alike] != now[name].shape[alike]:
@@ -81,6 +84,21 @@ def _check(state: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> None:
                 f"The checkpoint does not fit: {shapes}. Use the model, the size and the number of runs that it was "
                 "made with."
             )
+        if value.dtype != now[name].dtype or not value.isfinite().all():
+            raise BadRequest(f"The entry {shown(name)} of this checkpoint is damaged, so nothing can go on from it.")
+    if int(state["step"]) < 0 or int(state["averaged"]) < 0:
+        raise BadRequest("This checkpoint says that fewer than 0 steps are done, so nothing can go on from it.")
+
+
+def _remembered(optimisation: Optimisation) -> dict[str, Tensor]:
+    """What an optimiser of this kind remembers after a step, by name, as something to compare with."""
+    import torch
+
+    z = torch.zeros_like(optimisation.z, device="cpu", requires_grad=True)
+    z.grad = torch.zeros_like(z)
+    optimiser = make_optimiser(optimisation.request.optimiser, z, 0.1)
+    optimiser.step()
+    return {OPTIMISER + name: value for name, value in memory(optimiser).items()}
 
 
 def _sizes(tensor: Tensor) -> str:

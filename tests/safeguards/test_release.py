@@ -93,12 +93,21 @@ def test_without_a_safety_model_pictures_go_out_and_that_is_said(recipe, setting
     specs = [spec("small", "text_to_image", "starter"), spec("large", "text_to_image", "hub")]
     pool = ModelPool(Catalog(specs, settings), settings)
     assert release([RED], [replace(recipe, model="large")], settings.output, settings, pool)[0].exists()
-    assert safety_note("large", pool.catalog) == UNCHECKED
-    assert safety_note("small", pool.catalog) == ""
+    small = replace(recipe, model="small")
+    assert safety_note(replace(recipe, model="large"), pool.catalog) == UNCHECKED
+    assert safety_note(small, pool.catalog) == ""
+    assert safety_note(replace(small, settings={"draft_model": "large"}), pool.catalog) == UNCHECKED
+    assert safety_note(replace(small, settings={"draft_model": ""}), pool.catalog) == ""
 
 
-def test_a_safety_model_makes_the_note_needless(pool):
-    assert safety_note("large", pool.catalog) == ""
+def test_a_safety_model_makes_the_note_needless(recipe, pool):
+    assert safety_note(replace(recipe, model="large"), pool.catalog) == ""
+
+
+def test_a_picture_over_a_draft_of_a_hub_model_is_looked_at(recipe, settings, pool):
+    drafted = replace(recipe, model="small", settings={"draft_model": "large"})
+    with pytest.raises(Blocked, match="objected to every picture"):
+        release([RED], [drafted], settings.output, settings, pool)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from pipelines.vqgan_clip.request import Region, VqganClipRequest
 from safeguards.recipe import Recipe, stamp_png
 from tabs.vqgan_clip_request import make
 from tabs.vqgan_clip_restore import remembered, restored, settings_of
+from tabs.vqgan_clip_results import prompt_of
 from tests.tabs.conftest import named
 
 ASKED = VqganClipRequest(
@@ -87,3 +89,26 @@ def test_what_a_browser_remembers_brings_the_controls_back(room):
     assert values["prompts"] == "a cat" and values["mode"] == "flight"
     assert not {"start", "steps", "model", "rate", "painting"} & set(values)
     assert named(room, remembered({"mode": 3, "clips": "x", "flight.camera": [["a" * 99, {}]]}, room)) == {}
+
+
+def test_who_drafted_comes_back(room, tmp_path):
+    image = VqganClipRequest("a cat", model="tiny-vqgan", clips=("tiny-judge",), seed=5, draft_model="tiny-slow")
+    request = image.resolve(room.services.catalog)
+    assert request.start == "draft"
+    _, updates = restored(stamped(request, tmp_path / "a.png"), room)
+    assert through(room, updates) == request
+    assert updates[room.groups["start draft"]].visible
+
+
+def test_another_model_leaves_the_picture_to_start_from(room):
+    assert named(room, room.for_model("tiny-vqgan", "image"))["start"] == "image"
+    assert room.for_model("tiny-vqgan", "image")[room.groups["start image"]].visible
+    assert named(room, room.for_model("tiny-vqgan", "perlin"))["start"] == "draft"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "words"),
+    [("text:-0.5 | a heart:2 | b", "a heart"), (r"a ^ 16\:9", "16:9"), ("fog:-1", ""), ("", "")],
+)
+def test_what_a_picture_was_made_from_in_words(prompts, words):
+    assert prompt_of(SimpleNamespace(recipe={"settings": {"prompts": prompts}})) == words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 from dataclasses import replace
@@ -13,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from common.errors import BadRequest
-from pipelines.vqgan_clip import checkpoint
+from pipelines.vqgan_clip import checkpoint, run
 from pipelines.vqgan_clip.opening import opened
 from pipelines.vqgan_clip.request import ImagePrompt, Region, VqganClipRequest
 from pipelines.vqgan_clip.steering import Steer
@@ -99,6 +100,23 @@ def test_another_optimiser_goes_on_without_the_moments_of_the_first(services, tm
         assert "optimiser.square_avg" in canvases.state_dict()
 
 
+@pytest.mark.parametrize(
+    ("changes", "other"),
+    [
+        ({}, ()),
+        ({"prompts": "a dog", "cuts": 8, "cuts_end": 8}, ()),  # the log tells of these
+        ({"steps": 9}, ("steps",)),
+        ({"preset": "classic", "ema": 0.5}, ("ema", "preset")),
+        ({"cuts": 8, "cuts_end": 16}, ("cuts",)),
+    ],
+)
+def test_changes_that_no_recipe_can_tell_of_are_named(services, path, changes, other):
+    going = run.run(replace(checkpoint.request_of(path), **changes), services)
+    *_, result = going
+    told = [note for note in result.notes if run.KEEP_CHECKPOINT in note]
+    assert bool(told) == bool(other) and all(f"({', '.join(other)})" in note for note in told)
+
+
 @pytest.fixture
 def path(services, tmp_path):
     path = tmp_path / "run.safetensors"
@@ -164,6 +182,13 @@ def rewritten(path, tensors=None, about=None, metadata=None):
         ({"tensors": {"picture.start": torch.zeros(3, 3)}}, '"start", which is no picture'),
         ({"tensors": {"state.step": None}}, "does not say at which step"),
         ({"tensors": {"state.z": None}}, 'lacks the entry "z"'),
+        ({"tensors": {"state.step": torch.tensor(math.nan)}}, "does not say at which step"),
+        ({"tensors": {"state.step": torch.tensor(-1)}}, "fewer than 0 steps"),
+        ({"tensors": {"state.optimiser.evil": torch.zeros(1)}}, 'unknown entry "optimiser.evil"'),
+        ({"tensors": {"state.optimiser.exp_avg": None}}, 'lacks the entry "optimiser.exp_avg"'),
+        ({"tensors": {"state.optimiser.exp_avg": torch.zeros(3)}}, "its optimiser.exp_avg has the shape 3"),
+        ({"tensors": {"state.pull": torch.tensor(math.nan, dtype=torch.float64)}}, '"pull" of this checkpoint is dam'),
+        ({"tensors": {"state.random.cuts": torch.zeros(1, 9)}}, '"random.cuts" of this checkpoint is damaged'),
     ],
 )
 def test_forged_checkpoints_are_refused_in_one_sentence(services, path, change, words):

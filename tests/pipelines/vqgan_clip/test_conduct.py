@@ -9,6 +9,7 @@ import pytest
 
 from common.video_source import probe
 from pipelines.steps import Stop
+from pipelines.vqgan_clip import checkpoint
 from pipelines.vqgan_clip.conduct import Conductor
 from pipelines.vqgan_clip.flight import FlightRequest, run
 from pipelines.vqgan_clip.request import VqganClipRequest
@@ -56,12 +57,15 @@ def test_stopped_in_the_first_frame_there_is_a_picture(services):
     assert result.picture.is_file()
 
 
-def test_discarded_nothing_is_left_of_the_film(services):
+def test_when_its_owner_is_gone_film_and_checkpoint_are_left(services):
     going = run(REQUEST, services)
     for _ in range(6):
         next(going)
     going.close()
-    assert list((services.settings.output / "vqgan_clip").glob("*.mp4")) == []
+    (film,) = (services.settings.output / "vqgan_clip").glob("*.mp4")
+    assert probe(film, "mov").frames == 2
+    saved = (checkpoint.load(path) for path in (services.settings.output / "vqgan_clip").glob("*.safetensors"))
+    assert max(each.step for each in saved) == 6
 
 
 def test_a_failure_leaves_the_frames_there_are(services, monkeypatch):

@@ -77,19 +77,20 @@ def test_a_run_that_fails_leaves_its_film_playable(services):
     assert probe(film.writer.path, "mov").frames == 2
 
 
-def test_a_run_that_is_discarded_takes_its_film_along(services):
+@pytest.mark.parametrize("frames", [0, 2])
+def test_a_run_whose_owner_is_gone_leaves_its_film_playable_if_it_has_frames(services, frames):
     film = Film(FilmSettings(), services)
 
     def run():
         with growing(film):
-            while True:
-                film.add(flat(0.5))
-                yield
+            film.add(flat(0.5), frames)
+            yield
 
     going = run()
     next(going)
     going.close()
-    assert list((services.settings.output / "vqgan_clip").iterdir()) == []
+    left = list((services.settings.output / "vqgan_clip").iterdir())
+    assert [probe(path, "mov").frames for path in left] == ([2] if frames else [])
 
 
 def test_a_disk_that_takes_no_more_is_said(services, monkeypatch):

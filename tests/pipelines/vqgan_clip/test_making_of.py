@@ -88,11 +88,13 @@ def test_stopped_there_are_film_and_picture(services):
     assert Image.open(result.picture).size == (32, 32)
 
 
-def test_discarded_neither_film_nor_run_goes_on(services):
+def test_when_its_owner_is_gone_film_and_checkpoint_are_left(services):
     going = run(REQUEST, services)
     next(going)
     going.close()
-    assert list((services.settings.output / "vqgan_clip").glob("*.mp4")) == []
+    (film,) = (services.settings.output / "vqgan_clip").glob("*.mp4")
+    assert probe(film, "mov").frames == 1
+    assert list((services.settings.output / "vqgan_clip").glob("*.safetensors"))
     assert [status.users for status in services.pool.status()] == [0] * len(services.pool.status())
 
 

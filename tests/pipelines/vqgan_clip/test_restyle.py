@@ -12,6 +12,7 @@ from common.errors import AtelierError, BadRequest
 from common.video_source import frames, probe
 from pipelines.steps import Stop
 from pipelines.vqgan_clip.optimisation import Optimisation
+from pipelines.vqgan_clip.optimisers import memory
 from pipelines.vqgan_clip.outlook import FilmSettings
 from pipelines.vqgan_clip.request import VqganClipRequest
 from pipelines.vqgan_clip.restore import request_of
@@ -108,6 +109,19 @@ def test_nothing_is_smoothed_across_a_cut(services, clip, window):
     assert film[5:, 0].max() < 0.05
 
 
+def test_a_new_scene_begins_without_the_momentum_of_the_last(services, clip, monkeypatch):
+    seen = []
+    step = Optimisation.step
+
+    def watched(self: Optimisation) -> object:
+        seen.append(int(memory(self.optimiser).get("step", 0)))
+        return step(self)
+
+    monkeypatch.setattr(Optimisation, "step", watched)
+    list(run(replace(REQUEST, video=clip), services))
+    assert seen.count(0) == 2 and seen[1] == 1
+
+
 def test_without_cuts_the_smoothed_frames_lie_between(services, clip):
     still = replace(IMAGE, rate=0.0001, ema=0.0)
     request = replace(REQUEST, video=clip, image=still, cut=0.0, follow=1.0, first_steps=1, steps_per_frame=1, fall=0.0)
@@ -180,7 +194,7 @@ def test_the_pull_is_steered_from_the_next_frame_on(services, clip, monkeypatch)
     assert weights == [3, 3] + [7] * 8
 
 
-def test_discarded_nothing_is_left_and_no_reader_goes_on(services, clip, monkeypatch):
+def test_when_its_owner_is_gone_the_film_is_left_and_no_reader_goes_on(services, clip, monkeypatch):
     begun = []
     begin = ffmpeg.start
     monkeypatch.setattr(ffmpeg, "start", lambda *args, **more: begun.append(begin(*args, **more)) or begun[-1])
@@ -188,7 +202,8 @@ def test_discarded_nothing_is_left_and_no_reader_goes_on(services, clip, monkeyp
     for _ in range(9):
         next(going)
     going.close()
-    assert list((services.settings.output / "vqgan_clip").glob("*.mp4")) == []
+    (film,) = (services.settings.output / "vqgan_clip").glob("*.mp4")
+    assert probe(film, "mov").frames >= 1
     assert all(process.poll() is not None for process in begun)
 
 
