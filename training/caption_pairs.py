@@ -1,11 +1,12 @@
 """What captioners learn from: what CLIP saw in pictures, several captions of each, and a tokenizer made of them.
 
-They read the pooled features of CLIP's image tower and not its vectors: the projection keeps what captions of
-pictograms need, and of a thousand ImageNet classes it forgets most.
+They read two things side by side: the pooled features of CLIP's image tower, in which there is more than words, and
+its vector, whose neighbours are words. From captions alone there are vectors only.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,12 +29,15 @@ from training.pictures import Pictograms
 VOCABULARY, LONGEST = 3000, 28  # tokens
 END = "<|endoftext|>"
 BATCH = 256
-PHOTOS = 0.3  # share of stand-ins for photographs in a batch
+FEATURES, VECTOR = 1280, 256  # values of the two
+PHOTOS, WORDS = 0.25, 0.25  # shares of a batch: stand-ins for photographs, and captions alone
+BLIND = 0.15  # share of the others that show their vector only
+NOISE = 0.7  # at most, as a share of a vector's length
 _A_PHOTO = ("a photo of a {n}", "a photograph of a {n}", "a close-up photo of a {n}")
 
 
 class Pairs:
-    """Pooled features with captions, of the pictures that ``training.clip_maps`` drew."""
+    """What CLIP sees in the pictures that ``training.clip_maps`` drew, with captions."""
 
     def __init__(self, data: Path, maps: Path, clip: Path, seed: int = 0, variants: int = 4) -> None:
         from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
@@ -44,16 +48,32 @@ class Pairs:
         self.names = [name.split(" (")[0] for name in IMAGENET_CLASSNAMES]
         photos = (template.format(n=name) for name in self.names for template in _A_PHOTO)
         self.tokenizer = make_tokenizer([*(text for texts in self.captions for text in texts), *photos])
-        self.vectors, self.photos = _encode(maps, clip)
+        self.eye = Eye(maps, clip)
+        self.said = [sample.caption for sample in samples]
 
     def batch(self, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Unit vectors (n, d) float32 and their captions' tokens (n, T) int64, an end token last and -1 behind it."""
-        photos = int(n * PHOTOS)
-        rows = rng.integers(len(self.captions), size=n - photos)
+        """What is seen (n, FEATURES + VECTOR) float32 and captions' tokens (n, T) int64, an end token last and -1
+        behind it. First pictograms, then photographs, then captions alone, half of them of photographs."""
+        photos, words = int(n * PHOTOS), int(n * WORDS)
+        rows = rng.integers(len(self.captions), size=n - photos - words)
         texts = [str(rng.choice(self.captions[row])) for row in rows]
-        vectors, classes = self.photos(photos, rng)
+        seen, classes = self.eye.photographs(photos, rng)
+        alone, named = rng.integers(len(self.said), size=words - words // 2), rng.integers(1000, size=words // 2)
         texts += [str(rng.choice(_A_PHOTO)).format(n=self.names[k]) for k in classes]
-        return torch.cat([self.vectors[rows].float(), vectors]), self.tokens(texts)
+        texts += [*(self.said[row] for row in alone), *(f"a photo of a {self.names[k]}" for k in named)]
+        parts = [self.eye.pictures(rows), seen, self.eye.words(alone, named)]
+        return self._troubled(torch.cat(parts), rng), self.tokens(texts)
+
+    @staticmethod
+    def _troubled(seen: Tensor, rng: np.random.Generator) -> Tensor:
+        """Noise on both parts, of a strength of its own for each row, and features that are not seen."""
+        noise = torch.from_numpy(rng.standard_normal(seen.shape, np.float32))
+        strength = NOISE * torch.from_numpy(rng.random((len(seen), 1), np.float32))
+        blind = torch.from_numpy(rng.random((len(seen), 1)) < BLIND) | (seen[:, :1].isnan())
+        features, vectors = seen.split([FEATURES, VECTOR], 1)
+        first, second = noise.split([FEATURES, VECTOR], 1)
+        features = F.normalize(features + strength * first / FEATURES**0.5, dim=1).masked_fill(blind, 0)
+        return torch.cat([features, F.normalize(vectors + strength * second / VECTOR**0.5, dim=1)], 1)
 
     def tokens(self, texts: list[str]) -> Tensor:
         """Texts to tokens (N, T) int64, an end token last and -1 behind it."""
@@ -92,29 +112,60 @@ def make_tokenizer(texts: Iterable[str]) -> Tokenizer:
     return tokenizer
 
 
-class PhotoFeatures:
-    """Pooled features of stand-ins for photographs."""
+class Eye:
+    """What the CLIP in the folder ``clip`` sees in cached maps; all rows are (FEATURES + VECTOR) float32."""
 
-    def __init__(self, features: Tensor, sentence: SentenceEncoder) -> None:
-        self._features = features
-        self._photographs = Photographs(sentence, features.device)
+    def __init__(self, maps: Path, clip: Path) -> None:
+        sentence = SentenceEncoder()
+        self._model = read_folder(clip, sentence).model
+        self._features = torch.from_numpy(_seen(maps, clip, self._model.visual.trunk))  # (M, FEATURES) float16
+        self._photographs = Photographs(sentence, self._features.device)
+        self._texts = np.load(maps / "texts.npy", mmap_mode="r")
+        self._gap = self._between()
 
     @torch.no_grad()
-    def __call__(self, n: int, rng: np.random.Generator) -> tuple[Tensor, list[int]]:
-        """n unit vectors (n, d) float32, and the numbers of their ImageNet classes."""
-        features, classes = self._photographs.batch(self._features[rng.integers(len(self._features), size=n)].float())
-        return F.normalize(features, dim=1), classes.tolist()
+    def pictures(self, rows: np.ndarray) -> Tensor:
+        """Those of these pictures."""
+        return self._both(self._features[rows].float())
+
+    @torch.no_grad()
+    def photographs(self, n: int, rng: np.random.Generator) -> tuple[Tensor, list[int]]:
+        """n stand-ins for photographs, and the numbers of their ImageNet classes."""
+        rows = rng.integers(len(self._features), size=n)
+        features, classes = self._photographs.batch(self._features[rows].float())
+        return self._both(features), classes.tolist()
+
+    @torch.no_grad()
+    def words(self, rows: np.ndarray, classes: np.ndarray) -> Tensor:
+        """Of the captions of these pictures, then of photographs of these classes; the features are NaN."""
+        texts = torch.cat([torch.from_numpy(self._texts[rows]).float(), self._photographs.texts[classes]])
+        vectors = F.normalize(self._said(texts) + self._gap, dim=1)
+        return torch.cat([torch.full((len(vectors), FEATURES), torch.nan), vectors], 1)
+
+    def _both(self, features: Tensor) -> Tensor:
+        vectors = F.normalize(self._model.visual.head(features), dim=1)
+        return torch.cat([F.normalize(features, dim=1), vectors], 1)
+
+    def _said(self, texts: Tensor) -> Tensor:
+        return F.normalize(self._model.text.proj(texts), dim=1)
+
+    @torch.no_grad()
+    def _between(self) -> Tensor:
+        """From where captions lie on the average to where pictures do (Liang et al. 2022, the modality gap)."""
+        rows = np.linspace(0, len(self._texts) - 1, min(len(self._texts), 4096)).astype(int)
+        texts = torch.from_numpy(self._texts[rows]).float()
+        return self._both(self._features[rows].float())[:, FEATURES:].mean(0) - self._said(texts).mean(0)
 
 
 @torch.no_grad()
-def _encode(folder: Path, clip: Path) -> tuple[Tensor, PhotoFeatures]:
-    """Features (M, d) float16 of unit length of all cached maps, and those of photographs to draw from."""
-    maps, sentence = np.load(folder / "maps.npy", mmap_mode="r"), SentenceEncoder()
-    trunk = read_folder(clip, sentence).model.visual.trunk
-    units, features = [], []
-    for start in tqdm(range(0, len(maps), BATCH), desc="features", unit="batch"):
-        seen = upper(trunk, torch.from_numpy(np.array(maps[start : start + BATCH])).float())
-        units.append(F.normalize(seen, dim=1).half())
-        if len(features) < 16:
-            features.append(seen)
-    return torch.cat(units), PhotoFeatures(torch.cat(features), sentence)
+def _seen(folder: Path, clip: Path, trunk: nn.Module) -> np.ndarray:
+    """Pooled features (M, FEATURES) float16 of all cached maps; kept beside them, for they take minutes."""
+    weights = hashlib.blake2b(b"".join(path.read_bytes() for path in sorted(clip.glob("*.safetensors"))), digest_size=6)
+    kept = folder / f"features-{weights.hexdigest()}.npy"
+    if not kept.exists():
+        maps, found = np.load(folder / "maps.npy", mmap_mode="r"), []
+        for start in tqdm(range(0, len(maps), BATCH), desc="features", unit="batch"):
+            part = torch.from_numpy(np.array(maps[start : start + BATCH])).float()
+            found.append(upper(trunk, part).half().numpy())
+        np.save(kept, np.concatenate(found))
+    return np.load(kept)

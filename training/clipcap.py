@@ -1,8 +1,8 @@
 """Trains the starter pack's captioners: ``python -m training.clipcap --export weights/pictograms-clipcap``.
 
-ClipCap (Mokady et al. 2021): a mapper turns a CLIP vector into a prefix, which a small GPT-2 continues; here both learn
-together from nothing, on what CLIP sees in captioned pictograms and in stand-ins for photographs (``training.clip``).
-Noise on the vectors keeps near pictures' captions near (Nukrai et al. 2022, CapDec).
+ClipCap (Mokady et al. 2021): a mapper turns what CLIP sees into a prefix, which a small GPT-2 continues; here both
+learn together, on captioned pictograms, on stand-ins for photographs (``training.clip``), and on captions alone, whose
+vectors lie where those of their pictures would (Nukrai et al. 2022, CapDec). Noise keeps near pictures' captions near.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.decoding.mappers import MlpMapper, TransformerMapper
 from models.families.efficientnet import imagenet_state
-from training.caption_pairs import Pairs
+from training.caption_pairs import FEATURES, VECTOR, Pairs
 from training.clip import Photographs
 from training.clipcap_export import export
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
@@ -26,19 +26,18 @@ from training.loop import TrainingRun, common_arguments, cosine_rate, make_accel
 GPT2 = {"n_embd": 256, "n_layer": 4, "n_head": 8, "n_positions": 64, "activation_function": "gelu_new"}
 PREFIX = CLIP_LENGTH = 8
 LOGIT = 4.0  # logits of the classifier are divided by it, for layers begin with values about 1
-NOISE = 0.013  # per value, of unit vectors of 1,280: at most; the noisiest have a cosine of 0.9 with the true one
 
 
 class Captioner(nn.Module):
     """Mapper and language model under the names of published ClipCap checkpoints."""
 
-    def __init__(self, mapper: str, vocabulary: int, size: int = 1280) -> None:
+    def __init__(self, mapper: str, vocabulary: int, size: int = FEATURES + VECTOR) -> None:
         from transformers import GPT2Config, GPT2LMHeadModel
 
         super().__init__()
         width = GPT2["n_embd"]
         if mapper == "mlp":
-            self.clip_project: nn.Module = MlpMapper([size, width * PREFIX // 2, width * PREFIX], PREFIX)
+            self.clip_project: nn.Module = MlpMapper([size, width * PREFIX * 3 // 4, width * PREFIX], PREFIX)
         else:
             self.clip_project = TransformerMapper(size, width, PREFIX, CLIP_LENGTH, layers=4)
         settings = {
@@ -80,9 +79,8 @@ def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * cosine_rate(step, 100, args.total_steps)
         vectors, tokens = (part.to(device) for part in pairs.batch(args.batch, rng))
-        noisy = F.normalize(vectors + NOISE * torch.randn_like(vectors) * torch.rand_like(vectors[:, :1]), dim=1)
         with accelerator.autocast():
-            loss = model(noisy, tokens)
+            loss = model(vectors, tokens)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -103,7 +101,8 @@ def take_classes(model: Captioner) -> None:
     first = mapper.model[0] if isinstance(mapper, MlpMapper) else mapper.linear
     state = imagenet_state()
     rows, bias = state["classifier.weight"], state["classifier.bias"]
-    first.weight[: len(rows)] = rows * Photographs.NORM / LOGIT
+    first.weight[: len(rows)] = 0
+    first.weight[: len(rows), :FEATURES] = rows * Photographs.NORM / LOGIT
     first.bias[: len(rows)] = bias / LOGIT
 
 

@@ -35,5 +35,5 @@ def export(model: Captioner, pairs: Pairs, kind: str, clip: str, folder: Path) -
         path.chmod(0o644)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=pairs.tokenizer, eos_token=END)
     tokenizer.save_pretrained(folder)
-    config = make_config(plan, clip, True, gpt2, "its own", [pairs.tokenizer.token_to_id(END)], features=True)
+    config = make_config(plan, clip, True, gpt2, "its own", [pairs.tokenizer.token_to_id(END)], features="both")
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

@@ -34,7 +34,7 @@ class ClipCapCaptioner(SearchingCaptioner):
         """`parts`: closed with this captioner; it holds the ranker, which others use too."""
         self.model, self.ranker, self.wording = model, ranker, wording
         self.normalise: bool = model.config["normalise"]
-        self.features: bool = model.config.get("features", False)
+        self.features: bool | str = model.config.get("features", False)
         self.device = model.device
         self._parts = parts or ExitStack()
 

@@ -15,23 +15,26 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def clip_vectors(ranker: Any, pictures: Sequence[Image], normalise: bool, features: bool = False) -> Tensor:
+def clip_vectors(ranker: Any, pictures: Sequence[Image], normalise: bool, features: bool | str = False) -> Tensor:
     """RGB pictures of any sizes -> CLIP vectors (N, d) float32, of unit length or as CLIP's tower leaves them.
 
-    With `features` the pooled features of a tower of timm's, (N, wider), before its projection.
+    With `features` the pooled features of a tower of timm's, (N, wider), before its projection; with "both" these and
+    the vectors behind them, each part of its own length.
     """
     import torch
 
     if normalise and not features:
         return ranker.encode_images(pictures)
-    raw: list[Tensor] = []
-    with _watched(_source(ranker, features), raw.append):
+    raw: list[list[Tensor]] = [[] for _ in _sources(ranker, features)]
+    with ExitStack() as stack:
+        for module, seen in zip(_sources(ranker, features), raw, strict=True):
+            stack.enter_context(_watched(module, seen.append))
         ranker.encode_images(pictures)
-    return _scaled(torch.cat([part.float().cpu() for part in raw]), normalise)
+    return torch.cat([_scaled(torch.cat([part.float().cpu() for part in seen]), normalise) for seen in raw], 1)
 
 
 def patch_heat(
-    ranker: Any, picture: Image, normalise: bool, score: Callable[[Tensor], Tensor], features: bool = False
+    ranker: Any, picture: Image, normalise: bool, score: Callable[[Tensor], Tensor], features: bool | str = False
 ) -> Tensor | None:
     """How much each place of CLIP's last map (h, w) speaks for `score`, a number made of what `clip_vectors` gives.
 
@@ -51,16 +54,19 @@ def patch_heat(
 
     raw: list[Tensor] = []
     with torch.enable_grad(), ExitStack() as stack:
-        stack.enter_context(_watched(_source(ranker, features), raw.append))
+        for source in _sources(ranker, features):  # the later ones are called later
+            stack.enter_context(_watched(source, raw.append))
         stack.enter_context(_replaced(module, tap, after))
         ranker.image_features(to_tensor(picture).to(ranker.device))
-        value = score(_scaled(raw[0].float(), normalise))
+        value = score(torch.cat([_scaled(part.float(), normalise) for part in raw], 1))
         (gradient,) = torch.autograd.grad(value, maps[0])
     return _as_map(visual, maps[0].detach() * gradient)
 
 
-def _source(ranker: Any, features: bool) -> nn.Module:
-    return ranker.model.visual.trunk if features else ranker.model.visual
+def _sources(ranker: Any, features: bool | str) -> list[nn.Module]:
+    """The modules whose outputs are read, in the order in which they work."""
+    visual = ranker.model.visual
+    return [visual.trunk, visual] if features == "both" else [visual.trunk if features else visual]
 
 
 def _scaled(vectors: Tensor, normalise: bool) -> Tensor:

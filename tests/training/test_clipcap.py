@@ -12,7 +12,7 @@ import torch
 from models.families.clipcap_model import ClipCap
 from models.families.efficientnet import imagenet_state
 from training import clip, clip_maps, clipcap
-from training.caption_pairs import END, Pairs
+from training.caption_pairs import END, FEATURES, VECTOR, Eye, Pairs
 from training.caption_scores import describe_with, names_noun
 from training.caption_scores import pictograms as score
 from training.clipcap_export import export
@@ -34,14 +34,30 @@ def maps(pictograms, tmp_path):
 
 def test_pairs_are_the_pictures_with_captions_of_their_own(pictograms, maps):
     pairs = Pairs(pictograms, maps, maps.parent / "pictograms-clip")
-    assert len(pairs.vectors) == len(pairs.captions) == 15 * 2 + 4 + 4
-    vectors, tokens = pairs.batch(20, np.random.default_rng(1))
-    assert vectors.shape == (20, 1280) and torch.allclose(vectors.norm(dim=1), torch.ones(20), atol=1e-2)
+    assert len(pairs.captions) == len(pairs.said) == 15 * 2 + 4 + 4
+    seen, tokens = pairs.batch(20, np.random.default_rng(1))
+    features, vectors = seen.split([FEATURES, VECTOR], 1)
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(20), atol=1e-2)
+    lengths = features.norm(dim=1)
+    assert (((lengths - 1).abs() < 1e-2) | (lengths == 0)).all() and (lengths[15:] == 0).all() and lengths.any()
     texts = [pairs.tokenizer.decode(row[row >= 0].tolist(), skip_special_tokens=True) for row in tokens]
-    assert all(text.startswith(("a photo", "a close-up")) for text in texts[14:])
-    assert all(any(text in captions for captions in pairs.captions) for text in texts[:14])
+    assert all(any(text in captions for captions in pairs.captions) for text in texts[:10])
+    assert all(text.startswith(("a photo", "a close-up")) for text in [*texts[10:15], *texts[18:]])
+    assert set(texts[15:18]) <= set(pairs.said)
     ends = [row[row >= 0][-1].item() for row in tokens]
     assert set(ends) == {pairs.tokenizer.token_to_id(END)}
+
+
+def test_captions_lie_where_their_pictures_do_and_features_are_kept(maps):
+    folder = maps.parent / "pictograms-clip"
+    eye, rows = Eye(maps, folder), np.arange(38)
+    (kept,) = maps.glob("features-*.npy")
+    made = kept.stat().st_mtime_ns
+    pictures, words = eye.pictures(rows), eye.words(rows, np.zeros(0, int))
+    assert words[:, :FEATURES].isnan().all()
+    apart = pictures[:, FEATURES:].mean(0) - words[:, FEATURES:].mean(0)
+    assert apart.norm() < 0.5 * eye._gap.norm()
+    assert torch.equal(Eye(maps, folder).pictures(rows), pictures) and kept.stat().st_mtime_ns == made
 
 
 @pytest.mark.parametrize("mapper", ["transformer", "mlp"])
@@ -77,7 +93,8 @@ def test_a_mapper_begins_with_the_classifier_of_photographs(mapper):
     state, features = imagenet_state(), torch.rand(3, 1280)
     logits = torch.nn.functional.linear(features, state["classifier.weight"], state["classifier.bias"])
     features = features / clipcap.Photographs.NORM  # of unit length, were they those of pictures
-    torch.testing.assert_close(clipcap.LOGIT * first(features)[:, :1000], logits, atol=1e-3, rtol=1e-3)
+    seen = torch.cat([features, torch.rand(3, VECTOR)], 1)
+    torch.testing.assert_close(clipcap.LOGIT * first(seen)[:, :1000], logits, atol=1e-3, rtol=1e-3)
 
 
 def test_another_mapper_may_begin_with_the_language_of_the_first(pictograms, maps, tmp_path):
