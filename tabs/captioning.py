@@ -58,7 +58,7 @@ def build(app: App) -> None:
             with gr.Column(scale=3, min_width=320):
                 stage = gr.HTML(visible=False)
                 outcome = Outcome(app, ROOM)
-                captioning_evaluation.build(app, outcome)
+                connect_evaluation = captioning_evaluation.build(app, outcome)
             with gr.Column(scale=1, min_width=280, elem_classes="atelier-settings"):
                 controls.build_who()
                 captioning_notes.build_notes(app, controls.parts["captioners"])
@@ -71,6 +71,7 @@ def build(app: App) -> None:
     runner = Runner(app, ROOM, run, stop, stage, outcome, draw)
     _connect_run(app, controls, runner, pictures, outcome, buttons)
     _connect_choices(controls)
+    connect_evaluation(controls.parts["ranker"])
     build_api(app, submit)
 
 
@@ -107,4 +108,6 @@ def _connect_choices(controls: Controls) -> None:
     # "input" and not "change": restored settings choose a method too, and must keep their own values.
     shape = [parts["method"], parts["beams"], parts["groups"]]
     parts["method"].input(guarded(controls.for_method), shape, [*controls.inputs, controls.seed_row], **QUIET)
-    parts["captioners"].change(guarded(controls.for_captioners), parts["captioners"], parts["detail"], **QUIET)
+    length = [parts["detail"], parts["max_tokens"]]
+    parts["captioners"].change(guarded(controls.for_captioners), [parts["captioners"], *length], length, **QUIET)
+    parts["detail"].input(guarded(controls.for_detail), parts["detail"], parts["max_tokens"], **QUIET)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from common.errors import BadRequest
-from models.families.caption_contract import DETAILS, LIMITS, METHODS
+from models.families.caption_contract import DETAILS, LIMITS, METHODS, TOKENS
 from pipelines.captioning.request import MAX_CAPTIONERS
 from tabs.captioning_request import has_detail, make_request, means
 from tabs.widgets import choices
@@ -119,10 +119,17 @@ class Controls:
             updates[self.parts["groups"]] = gr.Slider(value=3, visible=True)
         return updates
 
-    def for_captioners(self, names: Sequence[str]) -> dict[Any, Any]:
-        """Updates that show how much to say where one of them can say more or less, and else set it back."""
-        is_there = has_detail(self._catalog, names)
-        return {self.parts["detail"]: gr.Radio(visible=True) if is_there else gr.Radio(value="caption", visible=False)}
+    def for_captioners(self, names: Sequence[str], detail: str, tokens: float) -> dict[Any, Any]:
+        """Updates that show how much to say where one of them can say more or less, and else set it back, with the
+        length that belongs to it."""
+        if has_detail(self._catalog, names):
+            return {self.parts["detail"]: gr.Radio(visible=True)}
+        updates = {self.parts["detail"]: gr.Radio(value="caption", visible=False)}
+        return {**updates, **self.for_detail("caption")} if tokens == TOKENS.get(detail) else updates
+
+    def for_detail(self, detail: str) -> dict[Any, Any]:
+        """The update that makes captions as long as what is to be said needs."""
+        return {self.parts["max_tokens"]: gr.Slider(value=TOKENS[detail])}
 
     def request(self, paths: Sequence[str], values: Sequence[Any]) -> CaptionRequest:
         """What these values of `inputs` ask for. Raises BadRequest for a value that is not allowed."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from html import escape
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -16,7 +16,8 @@ import gradio as gr
 from common.errors import AtelierError, BadRequest
 from pipelines.captioning.table import write_jsonl
 from pipelines.evaluation import run as evaluation
-from pipelines.evaluation.coco import read_captions
+from pipelines.evaluation.coco import CocoCaptions, read_captions
+from safeguards.wording import file_name
 from tabs import captioning_table as sheets
 from tabs.rooms import App
 from tabs.stage import bar, headline, notice
@@ -35,8 +36,8 @@ HELP = (
 )
 
 
-def build(app: App, outcome: Outcome) -> None:
-    """Lay out the drawer and connect it."""
+def build(app: App, outcome: Outcome) -> Callable[[gr.Dropdown], None]:
+    """Lay out the drawer; what is returned connects it, when the room has made the dropdown of rankers."""
     with gr.Accordion("Evaluate", open=False, elem_classes="atelier-inputs"):
         gr.HTML(f'<p class="model-note">{HELP}</p>')
         with gr.Row(elem_classes="atelier-scored-files"):
@@ -49,47 +50,73 @@ def build(app: App, outcome: Outcome) -> None:
         told = gr.HTML(visible=False)
 
     async def on_score(
-        captions: str | None, made: str | None, pictures: list[str] | None, result: Any, edits: Any, memory: Any
+        captions: str | None,
+        made: str | None,
+        pictures: list[str] | None,
+        ranker: str | None,
+        result: Any,
+        edits: Any,
+        memory: Any,
     ) -> AsyncIterator[dict[Any, Any]]:
         """Reads the files, queues the job, and shows the table."""
         try:
-            request = await asyncio.to_thread(make_request, captions, made, pictures or (), result, edits or {})
+            given = (captions, made, pictures or (), result, edits or {}, ranker or "")
+            request = await asyncio.to_thread(make_request, *given)
             owner = known_browser(memory)["owner"]
             async for shown in _watched(app, owner, request):
                 yield {told: gr.HTML(shown, visible=True)}
         except Exception as error:
             yield {told: gr.HTML(notice(sentence(error)), visible=True)}
 
-    score.click(
-        on_score,
-        [captions, made, pictures, outcome.result, outcome.edits, app.browser],
-        told,
-        show_progress="hidden",
-        api_visibility="private",
-        concurrency_limit=None,
-    )
+    def connect(ranker: gr.Dropdown) -> None:
+        shown = [captions, made, pictures, ranker, outcome.result, outcome.edits, app.browser]
+        score.click(on_score, shown, told, show_progress="hidden", api_visibility="private", concurrency_limit=None)
+
+    return connect
 
 
 def make_request(
-    captions: str | None, made: str | None, pictures: Sequence[str], result: CaptionResult | None, edits: sheets.Edits
+    captions: str | None,
+    made: str | None,
+    pictures: Sequence[str],
+    result: CaptionResult | None,
+    edits: sheets.Edits,
+    ranker: str = "",
 ) -> EvaluationRequest:
-    """The request for these files, with the captions of `result` where `made` is None. Raises BadRequest."""
+    """The request for these files, with the captions of `result` where `made` is None; `ranker` "" is the default one.
+
+    Raises BadRequest, also where two pictures of one name make it unclear which of them is meant.
+    """
     from pipelines.evaluation.run import EvaluationRequest
 
     if captions is None:
         raise BadRequest("There is nothing to compare with. Choose the file of what people wrote.")
     if made is not None:
-        request = EvaluationRequest.from_files(captions, made)
+        request = EvaluationRequest.from_files(captions, made, ranker=ranker)
     elif result is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = write_jsonl(sheets.chosen_rows(result, edits, False), Path(folder) / "captions.jsonl")
-            request = EvaluationRequest.from_files(captions, path)
+            request = EvaluationRequest.from_files(captions, path, ranker=ranker)
+        by_name([str(row.path) for row in result.rows], read_captions(captions))  # or captions might be another's
         pictures = pictures or [str(row.path) for row in result.rows]
     else:
         raise BadRequest("There is nothing to score. Choose a file of captions, or caption pictures first.")
-    known, files = read_captions(captions).files, {Path(path).name: path for path in pictures}
-    found = {key: files[name] for key in request.candidates if (name := PurePosixPath(known[key]).name) in files}
-    return replace(request, pictures=found)
+    found = by_name(pictures, read_captions(captions))
+    return replace(request, pictures={key: path for key, path in found.items() if key in request.candidates})
+
+
+def by_name(paths: Sequence[str], known: CocoCaptions) -> dict[Any, str]:
+    """The pictures that `known` is about, by id. Raises BadRequest where two have one name, or two images there."""
+    found: dict[Any, str] = {}
+    for path in dict.fromkeys(paths):
+        key = known.key_of(Path(path).name)
+        if key in found:
+            raise BadRequest(
+                f"Two pictures are named {file_name(path)}, and which of them is meant cannot be told; rename one."
+            )
+        if key is not None:
+            found[key] = path
+    return found
 
 
 async def _watched(app: App, owner: str, request: EvaluationRequest) -> AsyncIterator[str]:

@@ -152,19 +152,19 @@ class Pictures:
     def _with(self, paths: Sequence[str], new: Sequence[str], told: str = "") -> dict[Any, Any]:
         known = set(paths)
         fresh = [path for path in dict.fromkeys(new) if path not in known]
-        both = [*paths, *fresh]
-        if len(both) > MAX_PICTURES:
-            told = f"These are {len(both):,} pictures, and at most {MAX_PICTURES:,} fit into one run; none was added."
-            return {self.said: gr.HTML(notice(told), visible=True)}
-        return self._now(both, told)
+        return self._now([*paths, *fresh], told)
 
     def _now(self, paths: list[str], told: str = "") -> dict[Any, Any]:
+        paths, too_many = paths[:MAX_PICTURES], len(paths) - MAX_PICTURES
+        if too_many > 0:
+            left = "1 picture was" if too_many == 1 else f"{too_many:,} pictures were"
+            full = f"At most {MAX_PICTURES:,} pictures fit into one run, so {left} left out."
+            told = f"{told.rstrip('.')}. {full}" if told else full
         said = gr.HTML(notice(told, "plain"), visible=True) if told else gr.HTML(visible=False)
         return {self.paths: paths, self.strip: self.shown(paths), self.said: said}
 
     def _taken(self, parcel: Parcel) -> list[Any]:
-        paths = list(parcel.paths)
-        return [paths, self.shown(paths), gr.HTML(visible=False)]
+        return list(self._now(list(parcel.paths)).values())
 
 
 def _left_out(files: Sequence[str], pictures: Sequence[str]) -> str:

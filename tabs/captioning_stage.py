@@ -97,8 +97,8 @@ def _draft(text: str, data: Mapping[str, Any], captioner: str) -> str:
 def _finished(row: CaptionRow, data: Mapping[str, Any]) -> str:
     if row.error:
         return f'<p class="refused">{_by(data, row.captioner)}{escape(row.error)}</p>'
-    best = next((each for each in row.captions if each.chosen), row.captions[0])
-    return f"<p>{_by(data, row.captioner)}{escape(best.text)}</p>"
+    best = next((each for each in row.captions if each.chosen), next(iter(row.captions), None))
+    return f"<p>{_by(data, row.captioner)}{escape(best.text if best else '')}</p>"
 
 
 def _by(data: Mapping[str, Any], captioner: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import BadRequest
+from pipelines.captioning.namesakes import names
 from pipelines.captioning.table import MAX_CAPTION, TableRow, clean, table, write_csv, write_jsonl
+from safeguards.wording import file_name
 from tabs.captioning_cards import pager
 from tabs.captioning_pictures import asks
 from tabs.captioning_thumbnails import thumbnail
@@ -64,7 +67,10 @@ def pages(result: CaptionResult) -> int:
 def sheet(result: CaptionResult, edits: Mapping[Key, str], page: int, picked_only: bool, settings: Settings) -> str:
     """One page of the table: a line for each caption, with its picture, a box to correct it in, and its figures."""
     first = page * PAGE
-    rows = [row for row in result.rows if first <= row.picture < first + PAGE]
+    named = names(result.rows)  # as the saved table has them
+    rows = [
+        replace(row, name=file_name(named[str(row.path)])) for row in result.rows if first <= row.picture < first + PAGE
+    ]
     several = len(result.titles) > 1
     lines = "".join(_lines(row, edits, picked_only, result.titles if several else {}, settings) for row in rows)
     turn = pager("page", page, pages(result), "page") if pages(result) > 1 else ""
@@ -91,6 +97,7 @@ def _picture(row: CaptionRow, settings: Settings, titles: Mapping[str, str]) -> 
     picture, name = thumbnail(str(row.path), settings), escape(row.name)
     shown = f'<img src="{picture}" alt="">' if picture else '<span class="unread"></span>'
     by = f"<em>{escape(titles[row.captioner])}</em>" if row.captioner in titles else ""
+    by += f"<em>{escape(row.note)}</em>" if row.note else ""
     look = f'<button type="button" aria-label="Look at {name}" {asks(show=row.picture)}>{shown}</button>'
     return f'<div class="of">{look}<span>{name}{by}</span></div>'
 

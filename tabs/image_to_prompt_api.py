@@ -34,6 +34,7 @@ def build_api(app: App, submit: Any) -> None:
         numbers = [gr.Number(None, label="number") for _ in NUMBERS]
         vectors = gr.Checkbox(False, label="yes or no")
         inputs = [files, methods, mode, *texts, phrases, artists, index, prompts, neighbours, *ends, *numbers, vectors]
+        inputs.append(gr.Textbox("", label="text"))  # last, so that callers by place need not change
         made = gr.JSON(label="Prompts")
         call = _image_to_prompt(app, submit)
         gr.Button().click(call, inputs, made, api_name="image_to_prompt", concurrency_limit=None)
@@ -62,6 +63,7 @@ def _image_to_prompt(app: App, submit: Any) -> Any:
         most: float | None = None,
         least: float | None = None,
         vectors: bool = False,
+        column: str = "",
     ) -> AsyncIterator[dict]:
         """Find the words that would make a picture, by one method or several side by side.
 
@@ -87,11 +89,13 @@ def _image_to_prompt(app: App, submit: Any) -> Any:
             most: phrases at most, 1 to 64; null for what suits the ranker.
             least: phrases at least, 0 to 64; the best prompt on the way is kept; null for what suits the ranker.
             vectors: whether to return each answer's vector in the space of all-MiniLM-L6-v2, too.
+            column: of the prompts in the file `prompts`; "" to look for one with a usual name.
 
         Returns:
             {"rows": [{"picture" (from 0), "name", "method" ("caption:NAME" for a captioner), "prompt", "cosine" (-1..1,
-            by the ranker), "seconds", "exact", "grown": {"text", "cosine", "start", "terms": [{"phrase", "kind" (its
-            list), "gain" (cosine, when added), "loss" (cosine, when left out)}], "curve", "tokens", "limit"} or null,
+            by the ranker), "seconds", "exact", "negative" (what is not there), "grown": {"text", "cosine", "start",
+            "terms": [{"phrase", "kind" (its list), "gain" (cosine, when added), "loss" (cosine, when left out)}],
+            "curve", "tokens", "limit"} or null,
             "others": [{"text", "cosine"}] best first, "found": {list: [{"phrase", "kind", "cosine", "share" (0..1)}]},
             "note", "error", "vector" (384 numbers or null)}], "pictures", "answered", "ranker", "sources": [[list,
             source, licence]], "seconds", "model", "stopped", "recipe", "notes"}. Without a prompt there is an "error".
@@ -100,7 +104,8 @@ def _image_to_prompt(app: App, submit: Any) -> Any:
         given = dict(zip(NUMBERS, (budget, pool, most, least), strict=True))
         named: dict[str, Any] = {name: _whole(value) for name, value in given.items()}
         named |= {"methods": _names(methods), "mode": mode, "captioners": _names(captioners), "start": start}
-        named |= {"lists": _lists(lists), "artists": artists, "neighbours": neighbours, "weights": weights}
+        named |= {"lists": _lists(lists), "artists": artists, "weights": weights}
+        named |= {"column": column, "neighbours": neighbours}
         settings = app.services.settings
         named |= {"ranker": ranker, "index": owned(settings, owner, index), "head": owned(settings, owner, head)}
         try:

@@ -40,7 +40,7 @@ def chosen_of(rows: Sequence[PromptRow], method: str = "") -> PromptRow | None:
         if row.method == method:
             return row
     exact = [row for row in answered if row.exact]
-    return (exact or sorted(answered, key=lambda row: -(row.cosine or 0)) or [None])[0]
+    return (exact or sorted(answered, key=lambda row: (row.negative, -(row.cosine or 0))) or [None])[0]
 
 
 def reading(rows: Sequence[PromptRow], titles: Titles, picture: str, of: int, method: str = "") -> str:
@@ -75,7 +75,8 @@ def _card(row: PromptRow, titles: Titles, used: bool, of: int) -> str:
 def _text(row: PromptRow) -> str:
     if row.grown is not None and row.grown.terms:
         return drawing.words(row.grown.start, drawing.parts_of(row.grown))
-    return f'<p class="prompt-words">{escape(row.prompt)}</p>'
+    kept = ' style="white-space:pre-wrap"' if row.exact else ""  # to the letter, with its line breaks
+    return f'<p class="prompt-words"{kept}>{escape(row.prompt)}</p>'
 
 
 def _buttons(row: PromptRow, used: bool, of: int) -> str:

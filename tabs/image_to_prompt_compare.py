@@ -6,7 +6,6 @@ import asyncio
 import functools
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -23,6 +22,7 @@ from tabs.image_to_prompt_drawer import Drawer
 from tabs.image_to_prompt_request import weights_text
 from tabs.image_to_prompt_results import titles
 from tabs.image_to_prompt_truth import NOTHING, sets_of, truth_of
+from tabs.prompt_data_columns import column_box, uploaded_columns
 
 if TYPE_CHECKING:
     from tabs.image_to_prompt_controls import Controls
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tabs.rooms import App
 
 KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"]
+COLUMN = "Of the file above, where it is not found by its name"
 HELP = (
     "All methods side by side, for every picture of the run above. Where the true prompts are known their cosine is "
     "measured in the space of all-MiniLM-L6-v2: from a file, typed here for the picture in sight, or as a generator "
@@ -58,6 +59,11 @@ def build(app: App, room: str, outcome: Outcome, controls: Controls) -> None:
                 type="filepath",
                 height=110,
             )
+        with gr.Row(elem_classes="atelier-fields"):
+            column = column_box("Column of the true prompts", COLUMN, ())
+            column_there = column_box("Column of the other prompts", "The same in all of those files", ())
+        uploaded_columns(column, truth)
+        uploaded_columns(column_there, others)
         typed = gr.Textbox(label="True prompt of the picture in sight", placeholder="if you know it", max_lines=2)
         drawer = Drawer(app, f"{room}_compare", "Compare")
         gr.HTML("<h3 class='atelier-part'>Weights of the ensemble</h3>")
@@ -65,8 +71,8 @@ def build(app: App, room: str, outcome: Outcome, controls: Controls) -> None:
         with fitting.paper.below:
             use = gr.Button("Use these weights", size="sm", elem_classes="atelier-small-button")
     fitted = gr.State({})
-    given = [outcome.result, truth, typed, outcome.picture]
-    _connect_compare(app, drawer, [*given, others])
+    given = [outcome.result, truth, column, typed, outcome.picture]
+    _connect_compare(app, drawer, [*given, others, column_there])
     _connect_weights(app, fitting, given, fitted)
     methods, weights, captioners = (controls.parts[name] for name in ("methods", "weights", "captioners"))
     use.click(_used, [fitted, captioners], [methods, weights, captioners], **QUIET)
@@ -74,10 +80,18 @@ def build(app: App, room: str, outcome: Outcome, controls: Controls) -> None:
 
 def _connect_compare(app: App, drawer: Drawer, inputs: list[Any]) -> None:
     async def on_compare(
-        owner: str, result: ImageToPromptResult | None, file: str | None, typed: str, picture: int, others: Any
+        owner: str,
+        result: ImageToPromptResult | None,
+        file: str | None,
+        column: str,
+        typed: str,
+        picture: int,
+        others: Any,
+        column_there: str,
     ) -> str:
         """Gathers all prompts and queues the job."""
-        request, paths = await asyncio.to_thread(asked, app, result, file, typed, picture, others)
+        known = await asyncio.to_thread(known_truth, result, file, column, typed, picture)
+        request, paths = await asyncio.to_thread(asked, app, result, known, others, column_there)
         start = functools.partial(_start_compare, request, paths, app.services)
         return app.jobs.submit(owner, "compare prompts", start, float(len(request.sets.ids))).id
 
@@ -92,15 +106,28 @@ def _connect_compare(app: App, drawer: Drawer, inputs: list[Any]) -> None:
     drawer.runner.connect(on_compare, on_result, inputs)
 
 
+def known_truth(
+    result: ImageToPromptResult | None, file: str | None, column: str | None, typed: str | None, picture: int
+) -> dict[str, str]:
+    """The true prompts by picture. Raises BadRequest as `truth_of` does, and when there is no result."""
+    if result is None:
+        raise BadRequest(NOTHING)
+    return truth_of(result, file, typed or "", picture, column or "")
+
+
 def asked(
-    app: App, result: ImageToPromptResult | None, file: str | None, typed: str, picture: int, others: list[str] | None
+    app: App,
+    result: ImageToPromptResult | None,
+    truth: dict[str, str],
+    others: list[str] | None = None,
+    column: str | None = "",
 ) -> tuple[compare.CompareRequest, dict[str, str]]:
     """The checked request, and the pictures' files by name. Raises BadRequest when there is nothing to compare."""
     if result is None:
         raise BadRequest(NOTHING)
-    truth = truth_of(result, file, typed or "", picture)
-    sets = sets_of(result, titles(app, result), truth, others)
-    paths = {Path(row.name).stem: str(row.path) for row in result.rows}
+    sets = sets_of(result, titles(app, result), truth, others, column or "")
+    names = result.names()
+    paths = {names[row.picture]: str(row.path) for row in result.rows if row.picture in names}
     return compare.CompareRequest(sets).resolve(app.services.catalog), paths
 
 
@@ -117,9 +144,11 @@ def _start_compare(
 
 
 def _connect_weights(app: App, drawer: Drawer, inputs: list[Any], fitted: gr.State) -> None:
-    async def on_fit(owner: str, result: ImageToPromptResult | None, file: str | None, typed: str, picture: int) -> str:
-        """Gathers vectors and truth, and queues the job."""
-        request = await asyncio.to_thread(weighed, app, result, file)
+    async def on_fit(
+        owner: str, result: ImageToPromptResult | None, file: str | None, column: str, *_typed: Any
+    ) -> str:
+        """Gathers vectors and truth, and queues the job; the prompt typed for one picture fits no weights."""
+        request = await asyncio.to_thread(weighed, app, result, file, column)
         start = functools.partial(_start_weigh, request, app.services)
         return app.jobs.submit(owner, "fit weights", start, float(len(request.truth))).id
 
@@ -134,14 +163,15 @@ def _connect_weights(app: App, drawer: Drawer, inputs: list[Any], fitted: gr.Sta
     drawer.runner.connect(on_fit, on_result, inputs, [fitted])
 
 
-def weighed(app: App, result: ImageToPromptResult | None, file: str | None) -> weigh.WeighRequest:
+def weighed(
+    app: App, result: ImageToPromptResult | None, file: str | None, column: str | None = ""
+) -> weigh.WeighRequest:
     """The checked request for the methods of a result. Raises BadRequest when it says too little."""
     if result is None:
         raise BadRequest(NOTHING)
-    names = dict.fromkeys(row.method for row in result.rows if row.vector is not None)
-    methods = [name for name in names if name not in ("metadata", "ensemble")]
+    methods = [name for name in result.methods() if name not in ("metadata", "ensemble")]
     vectors = {name: result.vectors(name) for name in methods}
-    return weigh.WeighRequest(vectors, truth_of(result, file)).resolve(app.services.catalog)
+    return weigh.WeighRequest(vectors, truth_of(result, file, column=column or "")).resolve(app.services.catalog)
 
 
 def _start_weigh(request: weigh.WeighRequest, services: Any, device: str) -> Any:

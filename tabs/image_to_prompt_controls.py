@@ -111,6 +111,13 @@ class Controls:
             height=84,
             elem_classes="atelier-uploads atelier-prompt-files",
         )
+        self.parts["list_paths"] = gr.Textbox(
+            label="Lists on this machine",
+            info="Paths of files or folders, one a line, such as the data folder of clip-interrogator",
+            placeholder="/home/me/clip_interrogator/data",
+            max_lines=4,
+            visible=not self._catalog.settings.public,
+        )
         self.parts["artists"] = gr.Checkbox(False, label="Allow phrases that name artists")
 
     def build_more(self) -> None:
@@ -157,7 +164,7 @@ class Controls:
             elif name in ("count", "neighbours"):
                 fits = isinstance(value, int | float) and not isinstance(value, bool) and value >= 1
             else:
-                fits = isinstance(value, str) and name not in ("index", "head")  # those may be gone by now
+                fits = isinstance(value, str) and name not in ("index", "column", "head")  # may be gone
             if fits:
                 kept[name] = value
         updates = {self.parts[name]: value for name, value in kept.items() if name != "mode"}

@@ -16,10 +16,12 @@ import gradio as gr
 from common.errors import BadRequest
 from pipelines.image_to_prompt import fit
 from pipelines.steps import Command, Result, Step, Stop
+from safeguards.wording import file_name
 from tabs.captioning_pictures import QUIET
 from tabs.image_to_prompt_drawer import Drawer
 from tabs.image_to_prompt_owned import owned, shown_name
 from tabs.image_to_prompt_settings import head_choices
+from tabs.prompt_data_columns import column_box, uploaded_columns
 
 if TYPE_CHECKING:
     from tabs.image_to_prompt_controls import Controls
@@ -51,13 +53,15 @@ def build(app: App, room: str, controls: Controls, pictures: PromptPictures) -> 
                 height=110,
             )
             with gr.Column():
+                column = column_box("Column of prompts", "Where it is not found by its name", ())
                 name = gr.Textbox(label="Name", placeholder="my-head", max_lines=1)
                 folder = gr.Textbox(
                     label="Folder with pictures", placeholder="empty for those above", max_lines=1, visible=not public
                 )
+        uploaded_columns(column, prompts)
         drawer = Drawer(app, f"{room}_head", "Train")
     kind.input(lambda value: [_note(value), gr.Textbox(visible=value == "regression")], kind, [said, name], **QUIET)
-    _connect(app, drawer, [kind, prompts, name, folder, pictures.paths, controls.parts["ranker"]], controls)
+    _connect(app, drawer, [kind, prompts, column, name, folder, pictures.paths, controls.parts["ranker"]], controls)
 
 
 def _note(kind: str) -> str:
@@ -88,7 +92,15 @@ def _connect(app: App, drawer: Drawer, inputs: list[Any], controls: Controls) ->
 
 
 def asked(
-    app: App, owner: str, kind: str, prompts: str | None, name: str, folder: str, paths: Sequence[str], ranker: str
+    app: App,
+    owner: str,
+    kind: str,
+    prompts: str | None,
+    column: str | None,
+    name: str,
+    folder: str,
+    paths: Sequence[str],
+    ranker: str,
 ) -> tuple[fit.FitHeadRequest, tuple[str, ...]]:
     """The checked request and the uploaded pictures it is about. Raises BadRequest as `FitHeadRequest.resolve` does."""
     settings = app.services.settings
@@ -102,10 +114,13 @@ def asked(
             raise BadRequest("There are no pictures. Drop those that the file of prompts names above.")
         if not (name or "").strip():
             raise BadRequest("The head has no name. Give it one of letters, digits, - and _.")
+    names = [file_name(path) for path in paths]
+    if twice := next((each for each in names if not place and names.count(each) > 1), ""):
+        raise BadRequest(f"Two of the pictures above are named {twice}; take one away, or rename it.")
     # A folder that is surely there stands in for the one that the run makes of uploads.
     stand_in = place or (tempfile.gettempdir() if paths else "")
     full = owned(settings, owner, name.strip()) if kind == "regression" else ""
-    request = fit.FitHeadRequest(kind, prompts or "", stand_in, ranker=ranker or "", name=full)
+    request = fit.FitHeadRequest(kind, prompts or "", stand_in, column or "", ranker or "", full)
     return request.resolve(app.services.catalog), () if place else tuple(paths)
 
 
@@ -114,9 +129,7 @@ def _start(
 ) -> Generator[Step | Result, Command | None, None]:
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
-            link = Path(folder) / Path(path).name
-            if not link.exists():
-                link.symlink_to(Path(path).resolve())
+            (Path(folder) / Path(path).name).symlink_to(Path(path).resolve())
         events = fit.run(replace(request, folder=folder) if paths else request, services, device)
         try:
             for event in events:

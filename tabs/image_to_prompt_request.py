@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import BadRequest
 from models.families.caption_contract import Decoding
 from pipelines.image_to_prompt.ensemble import PRESETS
 from pipelines.image_to_prompt.request import ImageToPromptRequest
-from safeguards.wording import shown
+from pipelines.image_to_prompt.wary import ARTISTS
+from safeguards.wording import refuse, shown
 from tabs.widgets import typed_number
 
 if TYPE_CHECKING:
+    from common.settings import Settings
     from models.catalog import Catalog
 
 NO_PICTURE = "There is no picture yet. Drop one above, or take one of the examples."
+LISTS = (".txt", ".csv", ".tsv", ".json")
 NUMBERS = {
     "budget": "Token budget",
     "pool": "Number of candidates",
@@ -24,8 +28,8 @@ NUMBERS = {
     "least": "Phrases at least",
 }
 FIELDS = (
-    "methods", "mode", "captioners", "count", "lists", "artists", "start", "index", "neighbours", "head", "weights",
-    "ranker", *NUMBERS, "attribute",
+    "methods", "mode", "captioners", "count", "lists", "list_paths", "artists", "start", "index", "column",
+    "neighbours", "head", "weights", "ranker", *NUMBERS, "attribute",
 )  # fmt: skip
 
 
@@ -52,7 +56,7 @@ def make_request(
     if named.get("lists") is not None:
         given["lists"] = tuple(named["lists"])
     if "nearest" in methods:
-        given |= {"index": named.get("index") or "", "prompts": prompts or ""}
+        given |= {"index": named.get("index") or "", "prompts": prompts or "", "column": named.get("column") or ""}
         given["neighbours"] = _whole(named.get("neighbours") or 20)
     if "regression" in methods:
         given["head"] = named.get("head") or ""
@@ -61,8 +65,33 @@ def make_request(
     if named.get("count") not in (None, ""):
         given["decoding"] = Decoding(count=_whole(named["count"]), beams=max(5, int(named["count"])))
     captioners = tuple(named.get("captioners") or ())
-    made = ImageToPromptRequest(tuple(paths), methods, files=tuple(files or ()), captioners=captioners, **given)
+    files = [*(files or ()), *lists_at(catalog.settings, named.get("list_paths"), bool(named.get("artists")))]
+    made = ImageToPromptRequest(tuple(paths), methods, files=tuple(files), captioners=captioners, **given)
     return made.resolve(catalog)
+
+
+def lists_at(settings: Settings, text: str | None, artists: bool = False) -> list[str]:
+    """The files of phrases that paths, one a line, stand for; of a folder all that can hold phrases, by name.
+
+    A folder's list of artists is passed over unless `artists` may be named. Raises BadRequest for a path where nothing
+    is, and on a page that strangers can reach, where the files of its machine are nobody's business.
+    """
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    if lines and settings.public:
+        raise BadRequest(
+            "This app is open to strangers, so it reads no files of its machine; upload the lists instead."
+        )
+    found: list[str] = []
+    for line in lines:
+        path = Path(line).expanduser()
+        if path.is_dir():
+            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in LISTS and each.is_file())
+            found += [str(each) for each in inside if artists or each.stem.casefold() != ARTISTS]
+        elif path.is_file():
+            found.append(str(path))
+        else:
+            raise refuse(path, "is no file or folder on this machine; write the whole path of a list of phrases.")
+    return found
 
 
 def weights_of(text: str | Mapping[str, float] | None) -> dict[str, float]:

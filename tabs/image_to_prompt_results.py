@@ -14,6 +14,7 @@ from tabs.captioning_pictures import QUIET
 from tabs.captioning_results import SAVE
 from tabs.captioning_thumbnails import LARGE, thumbnail
 from tabs.image_to_prompt_pictures import LIVE
+from tabs.image_to_prompt_submission import Submission
 from tabs.rooms import App, Parcel, Sender
 from tabs.widgets import guarded
 
@@ -34,10 +35,12 @@ class Outcome:
             self.reading = gr.HTML(**LIVE, elem_classes="atelier-reading")
             with gr.Row(elem_classes="atelier-actions") as row:
                 self.saving = {kind: gr.Button(f"Save as {kind.upper()}", size="sm") for kind in KINDS}
+            self.submission = Submission(self.result)
         with gr.Column(visible=False):
             self._text, self._name = gr.Textbox(visible=False), gr.Textbox(visible=False)
         app.senders.append(Sender(room, ("pictures", "prompt"), self.parcel, row))
         self.outputs = [self.column, self.reading, self.parcel, self.result, self.picture, self.used]
+        self.outputs += self.submission.outputs
         self._connect()
 
     def show(self, *_: Any) -> Updates:
@@ -48,7 +51,8 @@ class Outcome:
         """The updates that show a run, its first picture with a prompt at first."""
         picture = next((row.picture for row in result.rows if row.prompt), 0)
         shown = gr.Column(visible=bool(result.rows))
-        return {self.column: shown, self.result: result, self.used: {}, **self._look(result, picture, {})}
+        told = self.submission.fill(result, titles(self._app, result))
+        return {self.column: shown, self.result: result, self.used: {}, **told, **self._look(result, picture, {})}
 
     def hide(self) -> Updates:
         """See `Results.hide`."""

@@ -102,7 +102,7 @@ def asked(
     if not rows:
         raise BadRequest(NOTHING)
     names = titles(app, result)
-    by = {" ".join(row.prompt.split()): title_of(row.method, names) for row in rows if row.prompt}
+    by = {" ".join(row.prompt.split()): title_of(row.method, names) for row in rows if row.prompt and not row.negative}
     written = [line.strip() for line in (more or "").splitlines() if line.strip()]
     prompts = tuple(dict.fromkeys([*by, *written]))
     if not prompts:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from common.errors import BadRequest
 from pipelines.image_index.card import index_names
 from pipelines.image_to_prompt.ensemble import PRESETS
 from pipelines.image_to_prompt.fit import ZERO_IMAGE
@@ -17,7 +18,8 @@ from tabs import captioning_notes
 from tabs.captioning_pictures import QUIET
 from tabs.image_to_prompt_controls import MODE_TITLES, Controls
 from tabs.image_to_prompt_owned import mine, shown_name
-from tabs.image_to_prompt_request import preset
+from tabs.image_to_prompt_request import lists_at, preset
+from tabs.prompt_data_columns import column_box, uploaded_columns
 from tabs.stage import notice
 from tabs.widgets import guarded, known_browser, sentence
 
@@ -64,6 +66,8 @@ def _build_nearest(controls: Controls) -> None:
         height=84,
         elem_classes="atelier-uploads atelier-prompt-prompts",
     )
+    controls.parts["column"] = column_box("Column of prompts", "Of that file, where it is not found by its name", ())
+    uploaded_columns(controls.parts["column"], controls.prompts)
     controls.parts["neighbours"] = gr.Slider(1, 100, value=20, step=1, label="Neighbours that count")
 
 
@@ -119,8 +123,12 @@ def _connect(app: App, controls: Controls, told: gr.HTML, presets: dict[str, gr.
         }
 
     @guarded
-    def on_files(files: list[str] | None, artists: bool) -> dict[Any, Any]:
-        said = read_files(files, artists)
+    def on_files(files: list[str] | None, paths: str, artists: bool) -> dict[Any, Any]:
+        try:
+            more, said = lists_at(app.services.settings, paths, artists), ""
+        except BadRequest as error:
+            more, said = [], notice(sentence(error))
+        said = read_files([*(files or ()), *more], artists) + said
         return {told: gr.HTML(said, visible=bool(said))}
 
     asked = [app.browser, parts["ranker"], parts["index"], parts["head"]]
@@ -135,7 +143,9 @@ def _connect(app: App, controls: Controls, told: gr.HTML, presets: dict[str, gr.
     parts["mode"].input(
         lambda mode: gr.Dropdown(info=MODE_TITLES.get(mode, ("", ""))[1]), parts["mode"], parts["mode"], **QUIET
     )
-    gr.on([controls.files.change, parts["artists"].input], on_files, [controls.files, parts["artists"]], told, **QUIET)
+    paths = parts["list_paths"]
+    looked = [controls.files.change, paths.submit, paths.blur, parts["artists"].input]
+    gr.on(looked, on_files, [controls.files, paths, parts["artists"]], told, **QUIET)
     for name, button in presets.items():
         wanted = preset(name)
         button.click(_setter(wanted), None, [parts[each] for each in wanted], **QUIET)

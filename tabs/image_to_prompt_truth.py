@@ -24,15 +24,19 @@ def stem(name: str) -> str:
     return Path(name).stem if name.lower().endswith(KINDS) else name
 
 
-def truth_of(result: ImageToPromptResult, file: str | None, typed: str = "", picture: int = 0) -> dict[str, str]:
+def truth_of(
+    result: ImageToPromptResult, file: str | None, typed: str = "", picture: int = 0, column: str = ""
+) -> dict[str, str]:
     """The true prompts by picture: those of the file, else the typed one of `picture`, else those in the pictures.
 
-    Raises BadRequest when the file names none of the pictures, and as `prompts_by_id` does.
+    `column` is that of the prompts in the file, "" to look for it. Raises BadRequest when the file names none of the
+    pictures, and as `prompts_by_id` and `ImageToPromptResult.names` do.
     """
-    names = [Path(row.name).stem for row in result.rows if row.prompt]
+    known = result.names()
+    names = list(known.values())
     if file:
-        read = {stem(name): prompt for name, prompt in prompts_by_id(file).items()}
-        found = {name: read[name] for name in dict.fromkeys(names) if read.get(name)}
+        read = {stem(name): prompt for name, prompt in prompts_by_id(file, column).items()}
+        found = {name: read[name] for name in names if read.get(name)}
         if not found:
             raise BadRequest(
                 f"{file_name(file)} names none of these pictures: its first is {shown(next(iter(read), ''))}, theirs "
@@ -40,8 +44,8 @@ def truth_of(result: ImageToPromptResult, file: str | None, typed: str = "", pic
             )
         return found
     if typed.strip():
-        return {Path(row.name).stem: typed.strip() for row in result.rows if row.picture == picture}
-    return {Path(row.name).stem: row.prompt for row in result.rows if row.exact}
+        return {known[picture]: typed.strip()} if picture in known else {}
+    return {known[row.picture]: row.prompt for row in result.rows if row.exact}
 
 
 def sets_of(
@@ -49,24 +53,31 @@ def sets_of(
     titles: dict[str, str],
     truth: dict[str, str],
     files: Sequence[str] | None = (),
+    column: str = "",
 ) -> PromptSets:
-    """Everything to compare, methods under their titles; `files` are prompts of further methods.
+    """Everything to compare, methods under their titles; `files` are prompts of further methods, in `column`.
 
-    Raises BadRequest when there is nothing.
+    Raises BadRequest when there is nothing, and as `prompts_by_id` and `ImageToPromptResult.prompt_sets` do.
     """
     from pipelines.prompt_data.prompt_sets import PromptSets
 
     if result is None:
         raise BadRequest(NOTHING)
+    if not result.methods() and not any(row.prompt and not row.negative for row in result.rows):
+        raise BadRequest("Negative prompts say what the pictures are not; there is nothing to compare.")
     made = result.prompt_sets()
     # What is held for the truth is no guess, and would always win.
     names = [name for name in made.predictions if not (name == "metadata" and truth)]
     said = {title_of(name, titles): made.predictions[name] for name in names}
     seconds = {title_of(name, titles): made.seconds[name] for name in names if name != "metadata"}
+    vectors = {title_of(name, titles): made.vectors[name] for name in names if name in made.vectors}
     for path in files or ():
-        read = {stem(name): prompt for name, prompt in prompts_by_id(path).items() if prompt}
+        read = {stem(name): prompt for name, prompt in prompts_by_id(path, column).items() if prompt}
         known = {name for prompts in said.values() for name in prompts} | set(truth)
-        said[Path(file_name(path)).stem] = {name: prompt for name, prompt in read.items() if name in known}
+        title = Path(file_name(path)).stem
+        if title in said:
+            raise BadRequest(f"Two methods are named {shown(title)}; give the file another name.")
+        said[title] = {name: prompt for name, prompt in read.items() if name in known}
     if not said:
         raise BadRequest("Of these pictures only the exact prompts are known; there is nothing to compare with them.")
-    return PromptSets(truth, said, seconds)
+    return PromptSets(truth, said, seconds, vectors)

@@ -8,11 +8,11 @@ import gradio as gr
 
 from tabs.captioning_pictures import QUIET
 from tabs.prompt_data_api import build_api
+from tabs.prompt_data_columns import column_box, column_choices
 from tabs.prompt_data_entries import Entries
 from tabs.prompt_data_explore import Explore
 from tabs.prompt_data_map import Maps
 from tabs.prompt_data_pair import Pair
-from tabs.prompt_data_part import column_box, column_choices
 
 if TYPE_CHECKING:
     from tabs.rooms import App

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from common.errors import BadRequest
-from pipelines.prompt_data.prompts_file import columns_of
 from tabs.captioning_pictures import QUIET
 from tabs.rooms import App
 from tabs.running import Runner
@@ -20,14 +18,9 @@ from tabs.watching import View
 from tabs.widgets import known_browser, served
 
 if TYPE_CHECKING:
-    from pathlib import PurePath
-
     from pipelines.steps import Result
-    from tabs.prompt_data_files import Files
 
 Updates = dict[Any, Any]
-ANY_COLUMN = ("Found by its name", "")
-LOOKED_AT = 30_000_000  # bytes of a file that is looked into before anybody asks
 
 
 class Wall:
@@ -155,40 +148,6 @@ class Part:
 
 def _kind(value: Any) -> type:
     return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
-
-
-def column_choices(box: gr.Dropdown, *files: Files) -> None:
-    """Let a dropdown offer the columns there are in the files."""
-
-    async def on_files(*paths: list[str]) -> gr.Dropdown:
-        """Reads the first lines of the files; fills the choices."""
-        return gr.Dropdown(choices=await asyncio.to_thread(columns, [path for part in paths for path in part]))
-
-    gr.on([each.paths.change for each in files], on_files, [each.paths for each in files], box, **QUIET)
-
-
-def columns(paths: Sequence[str]) -> list[tuple[str, str]]:
-    """The columns of all files that can be read, for a dropdown."""
-    found: dict[str, None] = {}
-    for path in paths:
-        try:
-            found |= dict.fromkeys(columns_of(path)) if is_small(path) else {}
-        except BadRequest:
-            continue  # the first look says what is wrong with it
-    return [ANY_COLUMN, *((name, name) for name in found if name)]
-
-
-def column_box(label: str, info: str, paths: Sequence[str]) -> gr.Dropdown:
-    """A dropdown of columns, in which another name can be typed, too."""
-    return gr.Dropdown(columns(paths), value="", label=label, info=info, allow_custom_value=True)
-
-
-def is_small(path: str | PurePath) -> bool:
-    """Whether a file is looked into before anybody asks."""
-    try:
-        return Path(path).suffix.lower() == ".parquet" or Path(path).stat().st_size <= LOOKED_AT
-    except OSError:
-        return True  # whoever reads it says that it is gone
 
 
 def handed_over(name: str, text: str) -> str:

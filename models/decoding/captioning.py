@@ -47,12 +47,26 @@ class SearchingCaptioner(Captioner):
             part = pictures[start : start + size]
             search = yield from self._search(part, opening, decoding, hypotheses, known, texts, start)
             done += [
-                [self.wording.caption(opening, each) for each in found[: decoding.count]] for found in search.results
+                [self.wording.caption(opening, each, decoding.detail) for each in found[: decoding.count]]
+                for found in search.results
             ]
         yield done
 
     def check_length(self, tokens: int) -> None:
         """Raise BadRequest when a text of so many tokens is longer than the network can read."""
+
+    def room(self, decoding: Decoding) -> int:
+        """See `Captioner.room`; at least 1, so that a beginning that fills the network is told of as such."""
+        opening = self.wording.encode(decoding.opening.strip()) if decoding.opening.strip() else []
+        fits = (tokens for tokens in range(decoding.max_tokens, 1, -1) if self._has_room(len(opening) + tokens))
+        return next(fits, 1)
+
+    def _has_room(self, tokens: int) -> bool:
+        try:
+            self.check_length(tokens)
+        except BadRequest:
+            return False
+        return True
 
     def _search(self, pictures, opening, decoding, hypotheses, known, texts, start):
         """Captions of one batch; yields `texts` with what is new of it, after every token."""
@@ -70,10 +84,11 @@ class SearchingCaptioner(Captioner):
         return search
 
     def asked(self, caption: Caption, word: int) -> tuple[list[int], list[int]]:
-        """The caption's tokens, and which of them say its word number `word`. Raises BadRequest for no such word."""
+        """The caption's tokens, its own where it has them, and which of them say its word number `word`. Raises
+        BadRequest for no such word."""
         if not 0 <= word < len(caption.words):
             raise BadRequest(f"word is {word}, and the caption's words are numbered 0 to {len(caption.words) - 1}.")
-        tokens = self.wording.encode(caption.text)
+        tokens = list(caption.tokens) or self.wording.encode(caption.text)
         places = self.wording.places(tokens, self.wording.text(tokens))
         return tokens, places[word] if word < len(places) else []
 

@@ -58,10 +58,11 @@ class RequiredSearch(BeamSearch):
         standing, count = self.standing(), self.decoding.count
         ended = standing.masked_fill(~self.done, float("-inf")).topk(count).values[:, -1]
         growing = standing.masked_fill(self.done, float("-inf")).amax(1)
-        return (self.done.sum(1) >= count) & (ended >= growing)
+        return (self.done.sum(1) >= count) & (ended >= growing) | super().over()
 
-    def _result(self, row: int) -> list[Hypothesis]:
-        return [each for each in super()._result(row) if self._progress(each.tokens) == self._total]
+    def order(self, found: list[Hypothesis]) -> list[Hypothesis]:
+        """See `Search.order`; only those with all words."""
+        return super().order([each for each in found if self._progress(each.tokens) == self._total])
 
     @property
     def _total(self) -> int:

@@ -43,11 +43,13 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A caption as tokens, the stop token included, each with its log-probability; `score` is what it was ranked by."""
+    """A caption as tokens, the stop token included, each with its log-probability; `score` is what it was ranked by,
+    and `row` which of the picture's hypotheses it was."""
 
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
     score: float
+    row: int = 0
 
 
 class Search(ABC):
@@ -84,9 +86,9 @@ class Search(ABC):
         """Adjusted log-probabilities (N, B, V), of the `first` token (N, 1, V) -> the chosen tokens and the hypotheses
         that they continue, both (N, B); `self.scores` moves along. An ended hypothesis continues with token 0."""
 
-    def order(self, scores: Tensor, lengths: Tensor) -> list[int]:
-        """The hypotheses of one picture to answer with, best first; both (B,)."""
-        return scores.argsort(descending=True, stable=True).tolist()
+    def order(self, found: list[Hypothesis]) -> list[Hypothesis]:
+        """Those of one picture to answer with, best first."""
+        return sorted(found, key=lambda each: -each.score)
 
     def _open(self, logits: Tensor) -> None:
         pictures, device, shape = len(logits), logits.device, (len(logits), self.width)
@@ -117,7 +119,8 @@ class Search(ABC):
         self.tokens = torch.cat([self.tokens, chosen[..., None]], -1)
         self.log_probs = torch.cat([self.log_probs, flat.masked_fill(self.done, 0)[..., None]], -1)
         self.lengths = self.lengths + ~self.done
-        self.done = self.done | torch.isin(chosen, self.stop)
+        self.ending = torch.isin(chosen, self.stop) & ~self.done  # with this token
+        self.done = self.done | self.ending
 
     def _leave(self) -> None:
         """Note what is best now; pictures whose hypotheses have all ended leave with their results."""
@@ -128,7 +131,8 @@ class Search(ABC):
         for row, picture in enumerate(self.live):
             self.best[picture] = tuple(texts[row][: lengths[row]])
             if over[row]:
-                self.results[picture] = self._result(row)
+                self.results[picture] = found = self.order(self.found(row))
+                self.best[picture] = found[0].tokens if found else self.best[picture]
         if any(over):
             stay = [row for row, ended in enumerate(over) if not ended]
             self.live = [self.live[row] for row in stay]
@@ -143,13 +147,18 @@ class Search(ABC):
         """What hypotheses are ranked by, (N, B)."""
         return self.scores / self.lengths**self.decoding.length_penalty
 
-    def _result(self, row: int) -> list[Hypothesis]:
-        scores = self.standing()[row]
-        tokens, log_probs = self.tokens[row].tolist(), self.log_probs[row].tolist()
-        lengths, values = self.lengths[row].tolist(), scores.tolist()
+    def found(self, row: int) -> list[Hypothesis]:
+        """All that may be answered with for the picture in row `row` of the batch."""
+        places = torch.arange(self.width, device=self.tokens.device)
+        return self.hypotheses(torch.full_like(places, row), places)
+
+    def hypotheses(self, rows: Tensor, places: Tensor) -> list[Hypothesis]:
+        """The hypotheses number `places` of the pictures in `rows` of the batch, both (K,) int64."""
+        table = (self.tokens, self.log_probs, self.lengths, self.standing())
+        columns = [each[rows, places].tolist() for each in table]
         return [
-            Hypothesis(tuple(tokens[b][: lengths[b]]), tuple(log_probs[b][: lengths[b]]), values[b])
-            for b in self.order(scores, self.lengths[row])
+            Hypothesis(tuple(tokens[:length]), tuple(log_probs[:length]), score, place)
+            for tokens, log_probs, length, score, place in zip(*columns, places.tolist(), strict=True)
         ]
 
     def _keep(self, rows: Tensor) -> None:

@@ -39,7 +39,8 @@ class Wording:
         self.stop, self.silent, self.forbidden = tuple(stop), frozenset(silent), tuple(forbidden)
 
     def tokens(self, decoding: Decoding) -> Tokens:
-        """What a search must know. Raises BadRequest for required words that `max_tokens` has no room for."""
+        """What a search must know. Raises BadRequest for required words that cannot be written: `max_tokens` has no
+        room for them, or one ends the caption."""
         from models.decoding.search import Tokens
 
         if not decoding.required:
@@ -57,13 +58,14 @@ class Wording:
         """Tokens as a sentence, without what is silent."""
         return tidy(self.decode([token for token in tokens if token not in self.silent]))
 
-    def caption(self, opening: Sequence[int], found: Hypothesis) -> Caption:
-        """The caption of a search's result, after the tokens that it was begun with."""
+    def caption(self, opening: Sequence[int], found: Hypothesis, detail: str = "caption") -> Caption:
+        """The caption of a search's result, after the tokens that it was begun with; `detail` is what was asked for."""
         tokens = [*opening, *found.tokens]
         log_probs = [0.0] * len(opening) + list(found.log_probs)  # what was given is certain
         text = self.text(tokens)
         sums = [sum(log_probs[token] for token in places) for places in self.places(tokens, text)]
-        return Caption(text, tuple(text.split()), tuple(min(1.0, exp(each)) for each in sums), sum(found.log_probs))
+        confidences = tuple(min(1.0, exp(each)) for each in sums)
+        return Caption(text, tuple(text.split()), confidences, sum(found.log_probs), tuple(tokens), detail)
 
     def places(self, tokens: Sequence[int], text: str) -> list[list[int]]:
         """For each word of `text`, which tokens say it, by what the text grows with each."""
@@ -85,6 +87,11 @@ class Wording:
         spellings = tuple(dict.fromkeys(tuple(self.encode(form)) for form in forms))
         if not spellings[0]:
             raise BadRequest(f"“{word}” is required, but this model has no tokens for it.")
+        ends = [token for token in spellings[0] if token in self.stop]
+        if ends:
+            mark = self.decode(ends[:1]).strip()
+            what = f"“{mark}”, which ends" if mark else "what ends"
+            raise BadRequest(f"“{word}” is required, but it contains {what} this model's captions; leave that out.")
         return tuple(filter(None, spellings))
 
     def _continues(self) -> Tensor | None:

@@ -76,7 +76,7 @@ class HubCaptioner(SearchingCaptioner):
             seen = self.see([picture])
         with torch.enable_grad():
             seen = seen.clone().requires_grad_()
-            logits = self.network.begin(seen, text[:, :-1], "caption", None)[0, len(start) - 1 :].float()
+            logits = self.network.begin(seen, text[:, :-1], caption.detail, None)[0, len(start) - 1 :].float()
             score = logits.log_softmax(-1)[places, text[0, len(start) :][places]].sum()
             (gradient,) = torch.autograd.grad(score, seen)
         rows, columns = self.network.grid(seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from common.errors import BadRequest
@@ -28,12 +28,14 @@ LIMITS = {
     "min_p": Range(0.0, 1.0, 0.01, 0.0),
     "seed": Range(0, 2**32 - 1, 1, 0),
     "count": Range(1, 20, 1, 1),
-    "max_tokens": Range(1, 100, 1, 30),
+    "max_tokens": Range(1, 256, 1, 30),
     "repetition_penalty": Range(1.0, 5.0, 0.05, 1.0),
     "no_repeat": Range(0, 10, 1, 0),
 }
 MOST_REQUIRED, LONGEST_TEXT = 8, 200  # words that must occur, and characters of each and of the opening
-EVERYWHERE = frozenset((*LIMITS, "method", "required", "opening"))  # what our own search does for any model
+TOKENS = {"caption": 30, "detailed": 80, "more": 160}  # `max_tokens` by detail, unless told otherwise
+# What our own search does for any model.
+EVERYWHERE = frozenset((*LIMITS, "method", "required", "opening", "done_list"))
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,13 @@ class Decoding:
     "diverse" splits the beams into `groups`, each of which pays `diversity` for a word that an earlier one chose (0:
     the groups agree); "sample" draws by `seed` with `temperature`, `top_k` (0: off), `top_p` (1: off) and `min_p`
     (least probability as a share of the likeliest; 0: off); "greedy" takes the likeliest word.
-    `count`: captions per picture, the n best or n samples. `max_tokens`: pieces of words, the opening not counted.
+    `count`: captions per picture, the n best or n samples. `max_tokens`: pieces of words, the opening not counted; None
+    stands for as many as `detail` needs (see `TOKENS`).
     `repetition_penalty`: above 1 makes words that were used less likely (Keskar et al. 2019). `no_repeat`: n-grams of
     this many tokens never occur twice (0: off). `required`: words that must occur (beam search alone). `opening`:
     words that the caption begins with. `detail`: how much to say, for the models that have it in `supports`.
+    `done_list`: beams set aside what has ended, so that it cannot be pushed out, and stop when nothing can be better;
+    without, the search is that of ClipCap to the token.
     """
 
     method: str = "beam"
@@ -61,17 +66,20 @@ class Decoding:
     min_p: float = 0.0
     seed: int = 0
     count: int = 1
-    max_tokens: int = 30
+    max_tokens: int | None = None
     repetition_penalty: float = 1.0
     no_repeat: int = 0
     required: tuple[str, ...] = ()
     opening: str = ""
     detail: str = "caption"
+    done_list: bool = True
 
     def __post_init__(self) -> None:
-        for name, allowed in (("method", METHODS), ("detail", DETAILS)):
+        for name, allowed in (("method", METHODS), ("detail", DETAILS), ("done_list", (True, False))):
             if getattr(self, name) not in allowed:
-                raise BadRequest(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}.")
+                raise BadRequest(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(str, allowed))}.")
+        if self.max_tokens is None:
+            object.__setattr__(self, "max_tokens", TOKENS[self.detail])
         for name, limits in LIMITS.items():
             _check_number(name, getattr(self, name), limits)
         _check_texts(self.required, self.opening)
@@ -99,12 +107,16 @@ class Caption:
     `words` are the parts of `text` between spaces; `confidences` gives each the probability, 0 to 1, that the model
     saw in it: the product over its tokens. `log_probability` is the natural logarithm of the probability of all
     tokens, the stop token included and the opening words not; before penalties, temperature and any filter.
+    `tokens` are the model's own, the opening's included, and `detail` what it was asked for: without them a heat map
+    is about the text as a tokenizer would write it; () where they are not known.
     """
 
     text: str
     words: tuple[str, ...]
     confidences: tuple[float, ...]
     log_probability: float
+    tokens: tuple[int, ...] = ()
+    detail: str = "caption"
 
 
 class Captioner(ABC):
@@ -133,10 +145,35 @@ class Captioner(ABC):
 
     def check(self, decoding: Decoding) -> None:
         """Raise BadRequest for the first setting that differs from its default though this model lacks it."""
-        usual = Decoding()
-        for name in (field.name for field in fields(Decoding)):
-            if name not in self.supports and getattr(decoding, name) != getattr(usual, name):
-                raise BadRequest(f"{self.title} has no {name}; leave it at {getattr(usual, name)!r}.")
+        for name in self.lacking(decoding):
+            raise BadRequest(f"{self.title} has no {name}; leave it at {getattr(USUAL, name)!r}.")
+
+    def lacking(self, decoding: Decoding) -> list[str]:
+        """The settings that differ from their defaults though this model lacks them."""
+        names = [field.name for field in fields(Decoding) if field.name not in self.supports]
+        return [name for name in names if getattr(decoding, name) != getattr(USUAL, name)]
+
+    def room(self, decoding: Decoding) -> int:
+        """The most tokens, up to `decoding.max_tokens`, that this model can write after the opening words."""
+        return decoding.max_tokens
+
+    def fitted(self, decoding: Decoding) -> tuple[Decoding, str]:
+        """What this model can do of `decoding`, and a sentence that names what it cannot, or "".
+
+        What it lacks stands at its default, and captions are as long as it has room for. Raises BadRequest where the
+        defaults do not go with the rest.
+        """
+        told = []
+        if lacking := self.lacking(decoding):
+            usual = {name: getattr(USUAL, name) for name in lacking}
+            if "detail" in usual and decoding.max_tokens == TOKENS[decoding.detail]:
+                usual["max_tokens"] = None  # as many as a caption needs
+            decoding = replace(decoding, **usual)
+            told.append(f"has no {' and no '.join(lacking)}")
+        if (room := self.room(decoding)) < decoding.max_tokens:
+            decoding = replace(decoding, max_tokens=room)
+            told.append(f"writes at most {room} tokens here")
+        return decoding, f"{self.title} {' and '.join(told)}, so its captions do without." if told else ""
 
 
 def _check_number(name: str, value: float, limits: Range) -> None:
@@ -158,3 +195,6 @@ def _check_texts(required: tuple[str, ...], opening: str) -> None:
     for text in (*required, opening):
         if len(text) > LONGEST_TEXT:
             raise BadRequest(f"“{text[:20]}…” has {len(text)} characters; at most {LONGEST_TEXT} are read.")
+
+
+USUAL = Decoding()

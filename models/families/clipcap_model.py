@@ -117,7 +117,8 @@ class ClipCap:
 
         from models.decoding.search import Tokens, make_search
 
-        decoding = Decoding(beams=beams, count=beams, max_tokens=max_tokens, length_penalty=length_penalty)
+        how = {"max_tokens": max_tokens, "length_penalty": length_penalty}
+        decoding = Decoding(beams=beams, count=beams, done_list=False, **how)  # the original has no list
         self.check_length(max_tokens)
         answers = []
         with torch.inference_mode():
@@ -157,13 +158,13 @@ def make_config(
     gpt2: Mapping[str, Any],
     tokenizer: str,
     stop: list[int],
-    features: bool = False,
+    features: bool | str = False,
 ) -> dict[str, Any]:
     """The content of a ClipCap folder's config.json.
 
     `clip`: a ranker of the catalog. `normalise`: whether its vectors have unit length. `gpt2`: the language model's
     own config. `tokenizer`: where its tokenizer, whose files lie beside, came from. `stop`: tokens that end a caption.
-    `features`: whether it reads what CLIP's tower saw before its projection.
+    `features`: whether it reads what CLIP's tower saw before its projection, or "both" that and the vector.
     """
     kept = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "activation_function")
     kept += ("layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx")

@@ -55,6 +55,15 @@ class Reader(ABC):
         """Whether the prompt with this addition is read to its end and within the budget."""
         return self.count(joined(prompt, addition)) <= self.budget
 
+    def beyond(self, text: str, tokens: int) -> str:
+        """The end of a text, from the first word on that does not fit into so many tokens, markers included."""
+        words = text.split()
+        low, high = 0, len(words)  # so many words fit
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.count(" ".join(words[:middle])) <= tokens else (low, middle - 1)
+        return " ".join(words[low:])
+
 
 def joined(prompt: str, addition: str) -> str:
     """The prompt with one more phrase."""

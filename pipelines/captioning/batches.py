@@ -12,8 +12,8 @@ MOST_CPU, MOST_GPU = 16, 64  # more gain nothing, and the first captions would c
 SHARE = 0.25  # of the free memory; the rest is the ranker's and the system's
 # What one hypothesis keeps (keys, values, logits) as a part of the model's size: 1 % of GPT-2 are 5 MB, where 70
 # positions of 12 layers take 5; large models keep less.
-PART = 0.01
-PICTURE_MB = 40.0  # an upload of twelve megapixels, once in 8 bits
+PART, POSITIONS = 0.01, 70
+PICTURE_MB = 40.0  # an upload of twelve megapixels, once in 8 bits, while it is made smaller
 
 
 def hypotheses(decoding: Decoding) -> int:
@@ -23,6 +23,7 @@ def hypotheses(decoding: Decoding) -> int:
 
 def batch_size(spec: ModelSpec, decoding: Decoding, device: str, free_mb: float) -> int:
     """Pictures to caption together on `device` with `free_mb` megabytes free: at least 1."""
-    each = hypotheses(decoding) * PART * spec.memory_mb + PICTURE_MB
+    length = max(1.0, decoding.max_tokens / POSITIONS)
+    each = hypotheses(decoding) * length * PART * spec.memory_mb + PICTURE_MB
     most = MOST_CPU if device == "cpu" else MOST_GPU
     return max(1, min(most, int(SHARE * free_mb / each)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import BadRequest
+from pipelines.captioning.namesakes import names
 from pipelines.captioning.rows import CaptionRow
 from safeguards.wording import refuse
 
@@ -48,15 +49,17 @@ COLUMNS = tuple(item.name for item in fields(TableRow))
 
 
 def table(rows: Iterable[CaptionRow], edits: Mapping[tuple[int, str, int], str] | None = None) -> list[TableRow]:
-    """The captions of a run, in its order. Pictures without any are left out.
+    """The captions of a run, in its order. Pictures without any are left out; of several files with one name the
+    first keeps it (see `names`).
 
     `edits` are captions corrected by hand, by (picture, captioner, place from 0): one that differs loses its numbers,
     which were those of other words; one that is empty is left out. Raises BadRequest for one longer than 1,000
     characters and for a place that holds no caption.
     """
-    edits, made = dict(edits or {}), []
+    rows, edits, made = list(rows), dict(edits or {}), []
+    named = names(rows)
     for row in rows:
-        name = Path(row.path).name.encode("utf-8", "replace").decode()
+        name = named[str(row.path)]
         for place, each in enumerate(row.captions):
             scores = {"log_probability": each.caption.log_probability, "clip_score": each.clip_score}
             found = TableRow(name, clean(each.text), row.captioner, place + 1, chosen=each.chosen, **scores)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATIENCE = 3  # pictures that may fail one after another before the captioner itself is to blame
+NOTHING = "No caption was found that is as asked. Try more beams, more tokens or fewer required words."
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Writing:
             failure = error
         if failure is None:
             self._succeeded = True
-            yield Written(captions)
+            empty = [number for number, each in captions.items() if not each]
+            yield Written({number: each for number, each in captions.items() if each}, dict.fromkeys(empty, NOTHING))
         elif len(images) > 1:
             yield from self._halves(images, failure)
         else:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from common.errors import BadRequest
 from safeguards.wording import megabytes, refuse, shown
 
 MAX_MB = 500  # the captions of COCO's training pictures have 92
@@ -21,6 +23,30 @@ class CocoCaptions:
 
     files: Mapping[Key, str]
     captions: Mapping[Key, tuple[str, ...]]
+
+    def key_of(self, name: str) -> Key | None:
+        """The id of the picture with this file's name, whole or without its folders; None when there is none.
+
+        Raises BadRequest where the name could be that of several pictures.
+        """
+        whole, own = self._keys
+        keys = whole.get(name) or own.get(PurePosixPath(name.replace("\\", "/")).name, [])
+        if len(keys) > 1:
+            first, second = (shown(self.files[key]) for key in keys[:2])
+            raise BadRequest(
+                f"The file name {shown(name)} could be the image {first} or {second}; give them different names."
+            )
+        return keys[0] if keys else None
+
+    @cached_property
+    def _keys(self) -> tuple[dict[str, list[Key]], dict[str, list[Key]]]:
+        """Ids by whole names, and by names without folders."""
+        whole: dict[str, list[Key]] = {}
+        own: dict[str, list[Key]] = {}
+        for key, name in self.files.items():
+            whole.setdefault(name, []).append(key)
+            own.setdefault(PurePosixPath(name).name, []).append(key)
+        return whole, own
 
     def pairs(self, folder: str | Path) -> Iterator[tuple[Path, str]]:
         """Every caption with its picture in `folder`, ready to train with; pictures that are not there are left out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import BadRequest
@@ -17,7 +17,7 @@ from pipelines.evaluation.evaluate import Report, evaluate
 from pipelines.services import Services
 from pipelines.steps import Command, Result, Run, Step, Stop
 from safeguards.admit import admit
-from safeguards.wording import file_name, shown
+from safeguards.wording import file_name, refuse, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,14 +124,22 @@ def run(request: EvaluationRequest, services: Services, device: str | None = Non
 
 
 def _from_table(path: str | Path, known: CocoCaptions) -> dict[Any, str]:
-    """One caption a picture, by the picture's id or, where the references lack it, by the name of its file."""
-    keys = {PurePosixPath(name).name: key for key, name in known.files.items()}
+    """One caption a picture, by the picture's id or, where the references lack it, by the name of its file.
+
+    Raises BadRequest for a name that several images of the references have, and for an image that several rows name.
+    """
     best: dict[str, TableRow] = {}
     for row in read_table(path):
         held = best.get(row.file_name)
         if held is None or (row.chosen, -row.rank) > (held.chosen, -held.rank):
             best[row.file_name] = row
-    return {keys.get(name, name): row.caption for name, row in best.items()}
+    found: dict[Any, TableRow] = {}
+    for name, row in best.items():
+        key = known.key_of(name)
+        if key in found:
+            raise refuse(path, f"names {shown(found[key].file_name)} and {shown(name)}, which are one image there.")
+        found[name if key is None else key] = row
+    return {key: row.caption for key, row in found.items()}
 
 
 def _look(
@@ -148,6 +156,9 @@ def _look(
                 images[key] = admit(request.pictures[key], services.settings).image
             except BadRequest as error:
                 refused.append((key, str(error)))
+            except MemoryError:
+                said = f"{file_name(request.pictures[key])} needs more memory to be read than there is."
+                refused.append((key, said))
         if images:
             found = services.scorer.image_vectors(request.ranker, list(images.values()), device)  # (n, D)
             vectors |= dict(zip(images, found, strict=True))

@@ -87,8 +87,10 @@ def prompt_in(path: str | Path) -> tuple[str, str]:
     if recipe is None:
         return "", ""
     if isinstance(recipe, Recipe):
-        prompt = recipe.settings.get("prompt", "")
-        return (prompt.strip(), "CLIP Atelier") if isinstance(prompt, str) and prompt.strip() else ("", "")
+        # VQGAN+CLIP paints after several prompts, written as one text.
+        said = (recipe.settings.get(name) for name in ("prompt", "prompts"))
+        prompt = next((each.strip() for each in said if isinstance(each, str) and each.strip()), "")
+        return (prompt, "CLIP Atelier") if prompt else ("", "")
     return (recipe.prompt, recipe.source) if recipe.prompt else ("", "")
 
 

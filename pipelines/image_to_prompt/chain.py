@@ -6,8 +6,8 @@ once where the ranker's tower allows (`models.prompting`), and the similarity of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.prompting.readers import joined
@@ -66,6 +66,7 @@ class Effort:
     top: int = 32
 
 
+CHUNK = 256  # candidates read between two moments at which a chain can be stopped
 EXACT = Effort()
 # For towers that read every candidate from its first word; see benchmarks/interrogator.py for what the pruning loses.
 PRUNED = Effort(pool=256, keep=16, again=64, least=0, most=10, top=10)
@@ -90,24 +91,31 @@ class Chain:
         vectors: Tensor | None = None,
     ) -> None:
         self.reader, self.image, self.start, self.effort = reader, image, start, effort
-        self.prompt, self.compared, self.best = start, 0, None
+        self.prompt, self.compared = start, 0
+        self.best: Prompt | None = None
+        self._now: Prompt | None = None
         self._sign = -1.0 if away else 1.0
         self._terms: list[Term] = []
         self._left = {phrase: kind for phrase, kind in phrases if phrase != start}
         self._promises = Promises(reader, image, [phrase for phrase, _ in phrases], vectors, self._sign)
         self._curve: list[float] = []
         if start:
-            self._take(self._compare("", [start]))
+            self._now = self._take(finish(self._compare("", [start])))
 
     def grow(self) -> Iterator[Prompt]:
-        """Add phrases until none gains; the prompt after each, which is not always the best so far."""
-        while len(self._terms) < self.effort.most and (found := self._next()) is not None:
+        """Add phrases until none gains; the prompt after each, which is not always the best so far.
+
+        While many candidates are compared the prompt as it is comes again and again, so that whoever wants to stop need
+        not wait for the step; before there is one, the best candidate so far stands for it.
+        """
+        while len(self._terms) < self.effort.most and (found := (yield from self._next())) is not None:
             if not self._gains(found) and len(self._terms) >= self.effort.least:
                 return
             before = self._curve[-1] if self._curve else 0.0
             self._terms.append(Term(found.phrase, self._left.pop(found.phrase), found.cosine - before))
             self.prompt = joined(self.prompt, found.phrase)
-            yield self._take(found)
+            self._now = self._take(found)
+            yield self._now
 
     def _take(self, found: Compared) -> Prompt:
         """The prompt as it now is, whose vector was just found."""
@@ -121,60 +129,65 @@ class Chain:
             self.best = now
         return now
 
-    def _next(self) -> Compared | None:
+    def _next(self) -> Generator[Prompt, None, Compared | None]:
         """The phrase to add; None when none fits any more."""
         fitting = [phrase for phrase in self._left if self.reader.fits(self.prompt, phrase)]
         keep, again = self.effort.keep, self.effort.again
         if not fitting:
             return None
         if keep is None or not self._promises.known:
-            return self._compare(self.prompt, fitting)
+            return (yield from self._compare(self.prompt, fitting))
         order = self._promises.order(fitting)
-        found = self._compare(self.prompt, order[:keep])
+        found = yield from self._compare(self.prompt, order[:keep])
         if not self._gains(found) and len(order) > keep:  # look at more before giving up
-            more = self._compare(self.prompt, order[keep : keep + again])
+            more = yield from self._compare(self.prompt, order[keep : keep + again])
             found = max(found, more, key=lambda each: self._sign * each.cosine)
         return found
 
     def _gains(self, found: Compared) -> bool:
         return not self._curve or self._sign * (found.cosine - self._curve[-1]) > 0
 
-    def _compare(self, prompt: str, additions: Sequence[str]) -> Compared:
+    def _compare(self, prompt: str, additions: Sequence[str]) -> Generator[Prompt, None, Compared]:
+        """The best of the additions, the first of equals; a prompt after each CHUNK but the last."""
+        best: tuple[Compared, int] | None = None
+        # Those of one length are read together, so they stay together where they do not fit into one chunk.
+        order = list(range(len(additions)))
+        if len(additions) > CHUNK:
+            order.sort(key=lambda row: self.reader.length(additions[row]))
+        for start in range(0, len(order), CHUNK):
+            rows = sorted(order[start : start + CHUNK])
+            found, place = self._read(prompt, [additions[row] for row in rows])
+            if best is None or self._beats(found, rows[place], *best):
+                best = found, rows[place]
+            if start + CHUNK < len(order):
+                yield self._now or self._so_far(best[0])
+        return best[0]
+
+    def _read(self, prompt: str, additions: Sequence[str]) -> tuple[Compared, int]:
+        """The best of the additions and its place among them."""
         self.compared += len(additions)
         vectors = self.reader.extend(prompt, additions)  # (N, D)
         cosines = vectors @ self.image
         if prompt:
             self._promises.learn(additions, (cosines - self._curve[-1]).tolist())
         best = int((self._sign * cosines).argmax())
-        return Compared(additions[best], float(cosines[best]), vectors[best].clone())
+        return Compared(additions[best], float(cosines[best]), vectors[best].clone()), best
+
+    def _beats(self, one: Compared, row: int, other: Compared, other_row: int) -> bool:
+        """Whether an addition in this row is better than another in its row."""
+        return (self._sign * one.cosine, -row) > (self._sign * other.cosine, -other_row)
+
+    def _so_far(self, found: Compared) -> Prompt:
+        """The prompt that the best candidate so far would be by itself."""
+        kind, tokens = self._left.get(found.phrase, ""), self.reader.count(found.phrase)
+        terms, curve = (Term(found.phrase, kind, found.cosine),), (found.cosine,)
+        return Prompt(found.phrase, found.cosine, "", terms, curve, tokens, self.reader.budget)
 
 
-def described(reader: Reader, image: Tensor, start: str, parts: Sequence[tuple[str, str]]) -> Prompt:
-    """The prompt of a beginning and phrases (with their lists' names) that were chosen otherwise, with its curve."""
-    texts, text = ([start] if start else []), start
-    for phrase, _ in parts:
-        text = joined(text, phrase)
-        texts.append(text)
-    curve = (reader.read(texts) @ image).tolist()
-    before = curve[:-1] if start else [0.0, *curve[:-1]]
-    after = curve[1:] if start else curve
-    gains = [b - a for a, b in zip(before, after, strict=True)]
-    terms = tuple(Term(phrase, kind, gain) for (phrase, kind), gain in zip(parts, gains, strict=True))
-    return Prompt(text, curve[-1], start, terms, tuple(curve), reader.count(text), reader.budget)
-
-
-def attributed(reader: Reader, image: Tensor, prompt: Prompt) -> Prompt:
-    """The same prompt with the `loss` of each of its terms: how much the cosine falls without it."""
-    if not prompt.terms:
-        return prompt
-    without = []
-    for left_out in range(len(prompt.terms)):
-        text = prompt.start
-        for place, term in enumerate(prompt.terms):
-            text = text if place == left_out else joined(text, term.phrase)
-        without.append(text)
-    asked = [text for text in without if text]
-    known = dict(zip(asked, (reader.read(asked) @ image).tolist(), strict=True)) if asked else {}
-    losses = [prompt.cosine - known[text] if text else None for text in without]
-    terms = (replace(term, loss=loss) for term, loss in zip(prompt.terms, losses, strict=True))
-    return replace(prompt, terms=tuple(terms))
+def finish(steps: Generator[Prompt, None, Compared]) -> Compared:
+    """What a comparison that nobody waits for comes to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value

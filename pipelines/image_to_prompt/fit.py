@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.errors import BadRequest
+from common.settings import REPOSITORY
 from models.prompting.readers import reader_of
 from pipelines import limits
 from pipelines.evaluation.bootstrap import Estimate, Statistic, estimates
@@ -19,16 +20,17 @@ from pipelines.image_index.card import revision_of
 from pipelines.image_to_prompt import heads
 from pipelines.image_to_prompt.composed import composed
 from pipelines.image_to_prompt.heads import FOLDER, KINDS, Head
+from pipelines.image_to_prompt.training_pictures import named, vectors_of
 from pipelines.prompt_data.prompts_file import read_prompts
 from pipelines.services import Services
 from pipelines.steps import Result, Run, Step
-from safeguards.admit import admit
 from safeguards.wording import shown
 
 if TYPE_CHECKING:
     from models.catalog import Catalog
     from models.prompting.readers import Reader
 
+GALLERY = REPOSITORY / "examples" / "gallery"
 COMPOSED, PART, MAX_PAIRS = 2_000, 128, 20_000
 ZERO_IMAGE = "zero-image"
 
@@ -37,9 +39,10 @@ ZERO_IMAGE = "zero-image"
 class FitHeadRequest:
     """A head to fit. `prompts` is a file of prompts (see `prompt_data.prompts_file`), in `column` or where it is found.
 
-    "zero_image": from the prompts alone, "" for prompts composed of the built-in lists; the pictures in `folder`, where
-    one is given, show where pictures lie beside texts. "regression": from pictures, whose files in `folder` the column
-    of ids names; it starts from the zero-image head of the same ranker where there is one. `name` is the head's.
+    "zero_image": from the prompts alone, "" for prompts composed of the built-in lists; the pictures in `folder`, or
+    those of the app's gallery, show where pictures lie beside texts. "regression": from pictures, whose files in
+    `folder` the column of ids names; it starts from the zero-image head of the same ranker where there is one. `name`
+    is the head's.
     """
 
     kind: str
@@ -89,10 +92,7 @@ def run(request: FitHeadRequest, services: Services, device: str | None = None) 
         if request.kind == "zero_image":
             texts = _prompts(request) if str(request.prompts) else composed(COMPOSED, request.seed)
             head = yield from _from_texts(reader_of(ranker), request.ranker, revision, texts, services, device)
-            if str(request.folder):
-                files = sorted(path for path in Path(request.folder).iterdir() if path.is_file())[:MAX_PAIRS]
-                vectors, _ = yield from _pictures(request.ranker, files, services, device)
-                head = head.corrected(vectors) if len(vectors) else head
+            head = yield from _corrected(head, request.folder or GALLERY, services, device)
         else:
             head, notes = yield from _from_pictures(request, revision, services, device)
     path = heads.save(head, head_path(services, request.ranker, request.name))
@@ -114,25 +114,46 @@ def zero_image_head(
 ) -> Generator[tuple[int, int], None, Head]:
     """The ranker's zero-image head: the one that was trained, else one fitted now on composed prompts, and kept.
 
-    Yields (read, all) while prompts are read.
+    Where the gap between texts and pictures is not known to it, the pictures of the gallery show it: they are the same
+    for every run, so that the answer for a picture does not depend on those beside it. Yields (read, all) on the way.
     """
     path, revision = (
         head_path(services, ranker, ZERO_IMAGE),
         revision_of(services.catalog.get(ranker), services.settings),
     )
-    if path.is_file():
-        try:
-            return heads.load(path, ranker, revision)
-        except BadRequest:
-            pass  # made with other weights of this ranker
-    steps = _from_texts(reader, ranker, revision, composed(COMPOSED, 0), services, device)
+    head = _kept(path, ranker, revision)
+    if head is None:
+        head = yield from _counted(_from_texts(reader, ranker, revision, composed(COMPOSED, 0), services, device))
+    elif head.image_mean is not None:
+        return head
+    head = yield from _counted(_corrected(head, GALLERY, services, device))
+    heads.save(head, path)
+    return head
+
+
+def _kept(path: Path, ranker: str, revision: str) -> Head | None:
+    """The head in a file; None when there is none or it was made with other weights of the ranker."""
+    try:
+        return heads.load(path, ranker, revision)
+    except BadRequest:
+        return None
+
+
+def _counted(steps: Generator[Step, object, Head]) -> Generator[tuple[int, int], None, Head]:
     while True:
         try:
             step = next(steps)
         except StopIteration as done:
-            heads.save(done.value, path)
             return done.value
         yield step.number, step.total
+
+
+def _corrected(head: Head, folder: str | Path, services: Services, device: str | None) -> Generator[Step, object, Head]:
+    """The head with the gap that the pictures in a folder show; as it is where none can be read."""
+    folder = Path(folder)
+    files = sorted(path for path in folder.iterdir() if path.is_file())[:MAX_PAIRS] if folder.is_dir() else []
+    vectors, _ = yield from vectors_of(head.ranker, files, services, device)
+    return head.corrected(vectors) if len(vectors) else head
 
 
 def _from_texts(
@@ -152,45 +173,19 @@ def _from_pictures(
     request: FitHeadRequest, revision: str, services: Services, device: str | None
 ) -> Generator[Step, object, tuple[Head, tuple[str, ...]]]:
     table = read_prompts(request.prompts, request.column, split_column=None)
-    found = {path.stem: path for path in Path(request.folder).iterdir() if path.is_file()}
-    pairs = {found[Path(each).stem]: text for each, text in zip(table.ids, table.texts, strict=True)
-             if text and Path(each).stem in found}  # fmt: skip
-    vectors, read = yield from _pictures(request.ranker, list(pairs)[:MAX_PAIRS], services, device)
+    found = named(Path(request.folder), table.ids)
+    pairs = {path: text for path, text in zip(found, table.texts, strict=True) if text and path is not None}
+    vectors, read = yield from vectors_of(request.ranker, list(pairs)[:MAX_PAIRS], services, device)
     if len(read) < 2:
         raise BadRequest(
             f"Of the {len(table.ids):,} rows {len(read)} name a picture in the folder that can be read; 2 are needed. "
             f"The first row names {shown(table.ids[0])}."
         )
     targets = sentence_vectors(services, [pairs[path] for path in read], device).numpy()
-    prior = None
-    path = head_path(services, request.ranker, ZERO_IMAGE)
-    if path.is_file():
-        try:
-            prior = heads.load(path, request.ranker, revision)
-        except BadRequest:
-            prior = None
+    prior = _kept(head_path(services, request.ranker, ZERO_IMAGE), request.ranker, revision)
     head = heads.fit("regression", request.ranker, revision, vectors, targets, prior)
     missed = len(table.ids) - len(read)
     return head, ((f"{missed:,} rows have no prompt or no picture that can be read.",) if missed else ())
-
-
-def _pictures(
-    ranker: str, paths: Sequence[Path], services: Services, device: str | None
-) -> Generator[Step, object, tuple[np.ndarray, list[Path]]]:
-    """The ranker's vectors (N, D) of the pictures that can be read, and those."""
-    parts, read = [], []
-    for start in range(0, len(paths), 8):
-        images = []
-        for path in paths[start : start + 8]:
-            try:
-                images.append(admit(path, services.settings).image)
-            except BadRequest:
-                continue
-            read.append(path)
-        if images:
-            parts.append(services.scorer.image_vectors(ranker, images, device).numpy())
-        yield Step(min(start + 8, len(paths)), max(len(paths), 1), "looking at pictures")
-    return (np.concatenate(parts) if parts else np.empty((0, 0))), read
 
 
 def _prompts(request: FitHeadRequest) -> list[str]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import AtelierError, BadRequest
-from pipelines.captioning.table import clean
 from pipelines.image_index.walk import walk
 from pipelines.image_to_prompt import run as rooms
 from pipelines.image_to_prompt.request import ImageToPromptRequest
 from pipelines.image_to_prompt.rows import PromptRow
+from pipelines.prompt_data.cells import cell, uncell
 from pipelines.services import Services
 from pipelines.steps import Command, Result, Run, Step, Stop
 from safeguards.wording import file_name, refuse
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("file", "method", "prompt", "cosine", "seconds", "exact", "error", "run")
 PART = 16  # pictures that a crash can cost
-_COULD_RUN = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet may take for the beginning of a formula
 
 
 @dataclass(frozen=True)
@@ -153,16 +152,18 @@ def _finished(table: Path, key: str) -> set[str]:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise refuse(table, f"is another table; one with the columns {', '.join(COLUMNS)} can be gone on with.")
-            return {_uncell(row["file"]) for row in reader if row["run"] == key and row["file"]}
+            return {uncell(row["file"]) for row in reader if row["run"] == key and row["file"]}
     except (OSError, UnicodeDecodeError, csv.Error):
         raise refuse(table, "cannot be read as a table to go on with; give another name.") from None
 
 
 def _append(table: Path, lines: list[tuple[Any, ...]]) -> None:
     new = not table.is_file() or not table.stat().st_size
-    cut = not new and not table.read_bytes().endswith(b"\n")  # a kill in the middle of a line
+    before = b"" if new else table.read_bytes()
+    quoted = before.count(b'"') % 2  # a kill inside of quotes, which would swallow every row to come
+    cut = not new and (quoted or not before.endswith(b"\n"))  # a kill in the middle of a line
     with open(table, "a", encoding="utf-8-sig" if new else "utf-8", newline="") as file:
-        file.write("\r\n" if cut else "")
+        file.write('"' * quoted + ("\r\n" if cut else ""))
         writer = csv.writer(file)
         writer.writerows([COLUMNS] if new else [])
         writer.writerows(lines)
@@ -173,16 +174,15 @@ def _append(table: Path, lines: list[tuple[Any, ...]]) -> None:
 def line(row: PromptRow, name: str, key: str) -> tuple[Any, ...]:
     """A row of the table, in the order of COLUMNS; no cell can be taken for a formula."""
     cosine = "" if row.cosine is None else f"{row.cosine:.6f}"
-    prompt = clean(row.prompt[:1000])
-    return (*map(_cell, (name, row.method, prompt)), cosine, f"{row.seconds:.3f}", int(row.exact), row.error, key)
+    method = "negative" if row.negative else row.method  # whoever reads the table shall not take it for a guess
+    cells = map(cell, (name, method, _writable(row.prompt)))
+    return (*cells, cosine, f"{row.seconds:.3f}", int(row.exact), row.error, key)
 
 
-def _cell(text: str) -> str:
-    return f"'{text}" if text.lstrip("' ").startswith(_COULD_RUN) else text
-
-
-def _uncell(text: str) -> str:
-    return text[1:] if text.startswith("'") and _cell(text[1:]) == text else text
+def _writable(prompt: str) -> str:
+    """The whole prompt with its line breaks, without other characters that cannot be shown."""
+    lines = prompt.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ").split("\n")
+    return "\n".join("".join(c for c in line if c.isprintable()) for line in lines)
 
 
 def prompts_of(table: str | Path, method: str) -> Iterator[tuple[str, str]]:
@@ -190,4 +190,4 @@ def prompts_of(table: str | Path, method: str) -> Iterator[tuple[str, str]]:
     with open(table, encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             if row["method"] == method and row["prompt"]:
-                yield _uncell(row["file"]), _uncell(row["prompt"])
+                yield uncell(row["file"]), uncell(row["prompt"])

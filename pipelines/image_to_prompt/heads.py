@@ -23,6 +23,7 @@ KINDS = ("zero_image", "regression")
 PENALTIES = tuple(10.0**power for power in range(-4, 3))  # times the mean variance of an input
 FOLDER = "prompt_heads"  # inside the output folder
 _ARRAYS = ("weight", "x_mean", "y_mean", "image_mean")
+_FACTS = ("kind", "ranker", "revision", "penalty", "score", "count")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +32,8 @@ class Head:
 
     `ranker` and `revision` say whose vectors it reads. `image_mean` (D,) stands in for `x_mean` when x is a picture's
     and the head was fitted on texts: pictures and texts lie in two clouds side by side (Liang et al. 2022, "Mind the
-    Gap"). `image_spread` is then how far pictures lie from their mean over how far texts do. `score` is the mean cosine
-    of its leave-one-out predictions on the `count` pairs it was fitted on, and `penalty` the best of PENALTIES by it.
+    Gap"). `score` is the mean cosine of its leave-one-out predictions on the `count` pairs it was fitted on, and
+    `penalty` the best of PENALTIES by it.
     """
 
     kind: str
@@ -44,22 +45,20 @@ class Head:
     penalty: float
     score: float
     count: int
-    x_spread: float = 1.0
     image_mean: np.ndarray | None = None
-    image_spread: float = 1.0
     cosines: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors (N, D) of pictures -> unit vectors (N, E) float32."""
         centre = self.x_mean if self.image_mean is None else self.image_mean
-        made = self.y_mean + (vectors - centre) / self.image_spread @ self.weight
-        return unit(made).astype(np.float32)
+        return unit(self.y_mean + (vectors - centre) @ self.weight).astype(np.float32)
 
     def corrected(self, pictures: np.ndarray) -> Head:
-        """The same head with the gap between texts and pictures taken from vectors (N, D) of any pictures."""
-        mean = pictures.mean(0)
-        spread = float(np.linalg.norm(pictures - mean, axis=1).mean() / self.x_spread) if len(pictures) > 1 else 1.0
-        return replace(self, image_mean=mean, image_spread=spread or 1.0)
+        """The same head with the gap between texts and pictures taken from vectors (N, D) of any pictures.
+
+        Only the means are brought together: to scale the clouds to one width, too, made every measured answer worse.
+        """
+        return replace(self, image_mean=pictures.mean(0))
 
 
 def fit(
@@ -82,7 +81,7 @@ def fit(
     centred, wanted = inputs - x_mean, rest - y_mean
     # One decomposition serves every penalty and every row that is left out (Hastie et al. 2009, section 7.10).
     left, values, right = np.linalg.svd(centred, full_matrices=False)
-    scale = (values**2).sum() / inputs.shape[1]
+    scale = max((values**2).sum() / inputs.shape[1], 1e-12)  # all inputs may be the same
     best: tuple[float, float, np.ndarray, np.ndarray] | None = None
     for penalty in PENALTIES:
         shrink = values**2 / (values**2 + penalty * scale)
@@ -94,10 +93,7 @@ def fit(
             weight = (right.T * (shrink / np.maximum(values, 1e-12))) @ (left.T @ wanted)
             best = (float(cosines.mean()), penalty, weight, cosines)
     score, penalty, weight, cosines = best
-    spread = float(np.linalg.norm(centred, axis=1).mean()) or 1.0
-    return Head(
-        kind, ranker, revision, base + weight, x_mean, y_mean, penalty, score, len(inputs), spread, cosines=cosines
-    )
+    return Head(kind, ranker, revision, base + weight, x_mean, y_mean, penalty, score, len(inputs), cosines=cosines)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -111,7 +107,7 @@ def save(head: Head, path: Path) -> Path:
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(getattr(head, name)) for name in _ARRAYS if getattr(head, name) is not None}
-    facts = {name: value for name, value in vars(head).items() if name not in (*_ARRAYS, "cosines")}
+    facts = {name: getattr(head, name) for name in _FACTS}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -129,7 +125,8 @@ def load(path: Path, ranker: str, revision: str) -> Head:
     try:
         with safe_open(path, "np") as file:
             facts = json.loads(file.metadata()["head"])
-            head = Head(**facts, **{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        head = Head(**{name: facts[name] for name in _FACTS}, **arrays)
     except FileNotFoundError:
         raise BadRequest(f"There is no head {shown(path.stem)}; train it first.") from None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):

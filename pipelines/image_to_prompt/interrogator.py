@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from common.errors import BadRequest
 from models.prompting.readers import joined
-from pipelines.image_to_prompt.chain import EXACT, PRUNED, Chain, Effort, Prompt, attributed, described
+from pipelines.image_to_prompt.chain import EXACT, PRUNED, Chain, Effort, Prompt
 from pipelines.image_to_prompt.lists import NEGATIVE, PhraseList
+from pipelines.image_to_prompt.worth import attributed, described
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,10 +18,12 @@ if TYPE_CHECKING:
     from models.prompting.readers import Reader
 
 MODES = ("best", "fast", "classic", "negative", "analyse")
+ADDING = MODES[:3]  # to a beginning, what the picture shows
 SUBJECTS = ("subjects", "things")  # what a prompt begins with when there is no caption
 IN_CLASSIC = ("media", "artists", "movements", "styles", "lighting", "composition", "palettes")  # one phrase of each
 CLASSIC_FLAVOURS, SHORT_FLAVOURS = 32, 3
 SHOWN = 5
+FIRST = 32  # phrases among which one that fits is nearly always found
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Interrogator:
             yield from self._negative(image)
             return
         caption = caption or self.beginning(image)
+        if not caption:
+            raise self._nothing_fits()
         if mode != "best":
             prompt = (self._fast if mode == "fast" else self._classic)(image, caption)
             yield self._finished(image, prompt)
@@ -100,7 +106,7 @@ class Interrogator:
 
     def chain(self, image: Tensor, caption: str) -> Chain:
         """The chain of mode “best” before its first step."""
-        candidates = [(each.phrase, each.kind) for each in self.rank(image, self._merged(), self.effort.pool)]
+        candidates = [(each.phrase, each.kind) for each in self.rank(image, self.wanted, self.effort.pool)]
         return self._chain(image, caption, _fresh(caption, candidates))
 
     def _best(self, image: Tensor, caption: str) -> Iterator[Prompt]:
@@ -115,12 +121,13 @@ class Interrogator:
     def _negative(self, image: Tensor) -> Iterator[Prompt]:
         """Grows away from the picture: the terms that fit least, among those that nobody wants in a picture."""
         unwanted = self.rank(image, [NEGATIVE], self.effort.pool, away=True)
-        flavours = self.rank(image, self._merged(), self.effort.pool, away=True)
+        flavours = self.rank(image, self.wanted, self.effort.pool, away=True)
         candidates = {each.phrase: each.kind for each in (*unwanted, *flavours)}
         chain = self._chain(image, "", list(candidates.items()), away=True)
         yield from chain.grow()
-        if chain.best is not None:
-            yield self._finished(image, chain.best)
+        if chain.best is None:
+            raise self._nothing_fits()
+        yield self._finished(image, chain.best)
 
     def _chain(self, image: Tensor, start: str, phrases: Sequence[tuple[str, str]], away: bool = False) -> Chain:
         import torch
@@ -130,12 +137,12 @@ class Interrogator:
         return Chain(self.reader, image, start, phrases, self.effort, away, vectors)
 
     def _fast(self, image: Tensor, caption: str) -> Prompt:
-        found = self.rank(image, self._merged(), self.effort.top + len(caption.split()))
+        found = self.rank(image, self.wanted, self.effort.top + len(caption.split()))
         return self._fitted(image, caption, [(each.phrase, each.kind) for each in found], self.effort.top)
 
     def _classic(self, image: Tensor, caption: str) -> Prompt:
         firsts = [found for kind in IN_CLASSIC for found in self.rank(image, [kind], 1)]
-        rest = [kind for kind in self._merged() if kind not in (*IN_CLASSIC, *SUBJECTS)]
+        rest = [kind for kind in self.wanted if kind not in (*IN_CLASSIC, *SUBJECTS)]
         count = CLASSIC_FLAVOURS if self.effort.top >= CLASSIC_FLAVOURS else SHORT_FLAVOURS
         parts = [(each.phrase, each.kind) for each in (*firsts, *self.rank(image, rest, count))]
         return self._fitted(image, caption, parts, len(parts))
@@ -151,12 +158,25 @@ class Interrogator:
         return described(self.reader, image, caption, taken)
 
     def beginning(self, image: Tensor) -> str:
-        """The phrase to begin with where there is no caption: the best subject, or the best of all."""
-        found = self.rank(image, SUBJECTS, 1) or self.rank(image, self._merged(), 1)
-        return found[0].phrase if found else ""
+        """The phrase to begin with where there is no caption: the best subject that fits, or the best of all.
 
-    def _merged(self) -> list[str]:
+        "" where none fits.
+        """
+        for kinds in (SUBJECTS, self.wanted):
+            for count in (FIRST, sum(len(self.lists[kind]) for kind in kinds if kind in self.lists)):
+                for each in self.rank(image, kinds, count):
+                    if self.reader.fits("", each.phrase):
+                        return each.phrase
+        return ""
+
+    @property
+    def wanted(self) -> list[str]:
+        """The lists of phrases that a picture may be described by: all but that of what nobody wants."""
         return [kind for kind in self.lists if kind != NEGATIVE]
+
+    def _nothing_fits(self) -> BadRequest:
+        told = f"No phrase of the lists fits into {self.reader.budget} tokens"
+        return BadRequest(f"{told}; raise the token budget, or choose lists of shorter phrases.")
 
     def _finished(self, image: Tensor, prompt: Prompt) -> Prompt:
         return attributed(self.reader, image, prompt) if self.attribute else prompt

@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from common.errors import BadRequest
 from common.settings import REPOSITORY
+from pipelines.image_to_prompt.recent import Recent, look
 from pipelines.image_to_prompt.wary import ARTISTS, flags
 from safeguards.wording import file_name, megabytes, refuse, shown
 
@@ -22,6 +24,7 @@ FOLDER = REPOSITORY / "models" / "phrases"
 NEGATIVE = "negative"  # what pictures should not have; only the mode of this name reads it
 BUILT_IN = ("media", "styles", "movements", "lighting", "composition", "palettes", "subjects", "things", "flavours")
 MAX_MB, MAX_PHRASES, MAX_CHARACTERS = 50, 500_000, 300
+_read_lately: Recent[PhraseList] = Recent(1_000_000)  # phrases
 _ABOUT = re.compile(r"# (Title|Source|Licence|Note): (.+)")
 _OTHER_NAMES = {"flavors": "flavours", "mediums": "media", "trendings": "flavours", ARTISTS: ARTISTS}
 _COLUMNS = ("phrase", "phrases", "label", "text", "prompt", "term", "name")
@@ -55,6 +58,7 @@ class PhraseList:
         return f"Of the list {shown(self.name)} phrases were left out: {counts}."
 
 
+@lru_cache
 def built_in(name: str) -> PhraseList:
     """A list that comes with the app. Raises BadRequest for another name."""
     if name not in (*BUILT_IN, NEGATIVE):
@@ -68,9 +72,20 @@ def read_list(path: str | Path, artists: bool = False) -> PhraseList:
 
     Spaces are put in order and repeated phrases taken once. Left out are phrases that are not safe, longer than 300
     characters, or, unless `artists`, that name an artist: a list named artists altogether.
-    Raises BadRequest, with one sentence, for a file that is not so or leaves nothing.
+    A file that has not changed is not read again. Raises BadRequest, with one sentence, for a file that is not so or
+    leaves nothing.
     """
     path = Path(path)
+    if (about := look(path)) is None:
+        return _read_list(path, artists)  # says that it is missing
+    key = (*about, artists)
+    if (known := _read_lately.get(key)) is not None:
+        return known
+    made = _read_list(path, artists)
+    return _read_lately.keep(key, made, len(made) + len(made.left_out))
+
+
+def _read_list(path: Path, artists: bool) -> PhraseList:
     about, rows = _read(path)
     stem = path.stem.casefold()
     kind = _OTHER_NAMES.get(stem, stem)

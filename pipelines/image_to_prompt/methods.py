@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.errors import BadRequest
 from pipelines.image_index.walk import prompt_in
 from pipelines.image_to_prompt import ensemble
 from pipelines.image_to_prompt.chain import Prompt
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DECODED = 64  # phrases among which the text nearest to a vector is looked for
 SHOWN_TEXTS = 10
+SHOWN_END = 80  # characters of what is not read
 NEAREST_TO = "A vector is no sentence: shown is the one, of {} texts known for this picture, that is nearest to it."
 
 
@@ -75,7 +77,7 @@ class Methods:
         if not prompt:
             return None
         said = f"{program} wrote it into the file."
-        return self._text_row(picture, "metadata", " ".join(prompt.split()), began, exact=True, note=said)
+        return self._text_row(picture, "metadata", prompt.strip(), began, exact=True, note=said)
 
     def captions(self, picture: Picture, name: str, captions: Sequence[Caption], seconds: float) -> PromptRow:
         """A captioner's captions as a row; `seconds` is its share of the time that the batch took."""
@@ -106,10 +108,20 @@ class Methods:
             return picture.row("interrogator", error="It was stopped before there was a prompt.")
         away = self._request.mode == "negative"
         best = best_of(self._growing, away) if stopped else self._growing[-1]
-        note = "A negative prompt: what fits this picture least." if away else ""
-        return self._text_row(
-            picture, "interrogator", best.text, began, grown=best, note=_sentences(picture.note, note)
-        )
+        note = "A negative prompt: what fits this picture least." if away else self._too_long(best.start)
+        more = {"grown": best, "negative": away, "note": _sentences(picture.note, note)}
+        return self._text_row(picture, "interrogator", best.text, began, **more)
+
+    def _too_long(self, start: str) -> str:
+        """Which end of a beginning is not read, or is beyond the budget, as a sentence; "" when it is short enough."""
+        reader = self._tools.reader
+        if (tokens := reader.count(start)) <= reader.budget:
+            return ""
+        most, why = reader.limit, "of which the ranker reads {}: not"
+        if tokens <= reader.limit:
+            most, why = reader.budget, "more than the budget of {}: beyond it is"
+        end = _short(reader.beyond(start, most))
+        return f"The beginning has {tokens} tokens, {why.format(most)} “{end}”. Nothing is added to it."
 
     def other(self, picture: Picture, method: str, rows: Sequence[PromptRow]) -> PromptRow:
         """The row of a method that needs but a moment; `rows` are those of this picture so far."""
@@ -139,7 +151,7 @@ class Methods:
     def ensemble(self, picture: Picture, rows: Sequence[PromptRow]) -> PromptRow:
         """The mixture of the rows' vectors by the request's weights, shown as the nearest text that is known."""
         began = time.monotonic()
-        vectors = {row.method: row.vector for row in rows if row.vector is not None and not row.exact}
+        vectors = {row.method: row.vector for row in _guesses(rows) if row.vector is not None}
         weights: Mapping[str, float] = self._request.weights or dict.fromkeys(vectors, 1.0)
         missing = [name for name in weights if name not in vectors]
         mixed = ensemble.mix(vectors, weights).astype(np.float32)
@@ -150,6 +162,8 @@ class Methods:
         self, picture: Picture, method: str, vector: np.ndarray, rows: Sequence[PromptRow], began: float
     ) -> PromptRow:
         texts = self._candidates(picture, rows)
+        if not texts:
+            raise BadRequest("No text is known to show the vector by; choose a list of phrases besides “negative”.")
         found = ensemble.decode(vector, texts, self._tools.meanings(texts))
         note = _sentences(picture.note, NEAREST_TO.format(len(texts)))
         others = tuple(found[:SHOWN_TEXTS])
@@ -158,9 +172,9 @@ class Methods:
 
     def _candidates(self, picture: Picture, rows: Sequence[PromptRow]) -> list[str]:
         """The texts that are known for a picture: all methods' answers, and the phrases nearest to it."""
-        texts = [text for row in rows if not row.exact for text in (row.prompt, *(other for other, _ in row.others))]
+        texts = [text for row in _guesses(rows) for text in (row.prompt, *(other for other, _ in row.others))]
         interrogator = self._tools.interrogator
-        phrases = [each.phrase for each in interrogator.rank(picture.image, tuple(interrogator.lists), DECODED)]
+        phrases = [each.phrase for each in interrogator.rank(picture.image, interrogator.wanted, DECODED)]
         return list(dict.fromkeys(text for text in (*texts, *phrases) if text))
 
     def _text_row(
@@ -170,6 +184,15 @@ class Methods:
         if meaning and self._tools.reads:
             more["vector"] = self._tools.meanings([text])[0]
         return picture.row(method, prompt=text, cosine=cosine, seconds=time.monotonic() - began, **more)
+
+
+def _guesses(rows: Sequence[PromptRow]) -> list[PromptRow]:
+    """The rows that say what a picture may show: neither the exact prompt nor a negative one."""
+    return [row for row in rows if not row.exact and not row.negative]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_END else f"{text[: SHOWN_END - 1]}…"
 
 
 def _sentences(*parts: str) -> str:

@@ -34,7 +34,8 @@ class ImageToPromptRequest:
     `interrogator.MODES`. `lists` are built-in lists of phrases and `files` further ones; `artists` allows phrases that
     name artists. `captioners` write the beginning of the interrogator's prompt (the first of them) and are methods of
     their own; with none and none in the catalog the lists provide a beginning. `start` is a beginning of one's own.
-    `index` is the image index and `prompts` a file of prompts for “nearest”; `neighbours` how many count. `head` names
+    `index` is the image index and `prompts` a file of prompts for “nearest”, in its column `column` or, for "", the one
+    with a usual name; `neighbours` how many count. `head` names
     the regression head. `budget` is how many tokens the interrogator's prompt may have, both markers included; None for
     all that the ranker reads. `weights` are the ensemble's, by method, a captioner as "caption:NAME"; () weighs all
     evenly. `pool`, `most` and `least` are the chain's (see `chain.Effort`), None for what suits the ranker.
@@ -53,6 +54,7 @@ class ImageToPromptRequest:
     start: str = ""
     index: str = ""
     prompts: str | Path = ""
+    column: str = ""
     neighbours: int = 20
     head: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -106,7 +108,10 @@ class ImageToPromptRequest:
             raise BadRequest("The method “nearest” needs an image index or a file of prompts, and only one of them.")
         if "regression" in methods and not self.head:
             raise BadRequest("The method “regression” needs the name of a head; train one first.")
-        if "ensemble" in methods and len(methods) < 3 and not ("caption" in methods and len(self.captioners) > 1):
+        members = [each for each in methods if each != "ensemble"]
+        if self.mode == "negative":  # what a picture is not is no guess that could be mixed in
+            members = [each for each in members if each != "interrogator"]
+        if "ensemble" in methods and len(members) < 2 and not ("caption" in methods and len(self.captioners) > 1):
             raise BadRequest("An ensemble needs at least two other methods, or two captioners; choose more.")
 
     @property
@@ -118,7 +123,8 @@ class ImageToPromptRequest:
 
 def recipe_of(request: ImageToPromptRequest, revision: str, hashes: Sequence[str]) -> Recipe:
     """The recipe of a resolved request; `hashes` are those of the pictures."""
-    names = ("methods", "mode", "lists", "artists", "ranker", "captioners", "start", "index", "neighbours", "head")
+    names = ("methods", "mode", "lists", "artists", "ranker", "captioners", "start", "index", "column", "neighbours")
+    names = (*names, "head")
     settings = {name: getattr(request, name) for name in (*names, "pool", "most", "least", "budget")}
     settings |= {"weights": dict(request.weights), "files": [file_name(path) for path in request.files]}
     return Recipe(TASK, request.ranker, revision, settings, parents=tuple(hashes))

@@ -77,6 +77,9 @@ class _Work:
             return
         images = self._admit(numbers)
         pictures = self._see(images)
+        for picture in pictures.values():  # before any captioner, so that a stop keeps them
+            if (first := self._tried(picture, "metadata", partial(self._methods.metadata, picture))) is not None:
+                self._rows.append(first)
         for name in self._request.captioners:
             yield from self._caption(name, {number: image for number, (image, _) in images.items()}, pictures)
         self._rows += self._captions.rows
@@ -127,9 +130,6 @@ class _Work:
                     return
 
     def _picture(self, picture: Picture) -> Steps:
-        first = self._tried(picture, "metadata", partial(self._methods.metadata, picture))
-        if first is not None:
-            self._rows.append(first)
         for method in self._request.methods:
             if method == "caption" or self._stopped:
                 continue

@@ -35,7 +35,7 @@ def facts(row: PromptRow) -> dict[str, object]:
     """A row as JSON types, without its vector and the folder that its picture lies in."""
     grown = row.grown
     told: dict[str, object] = {"picture": row.picture, "name": row.name, "method": row.method, "prompt": row.prompt}
-    told |= {"cosine": row.cosine, "seconds": row.seconds, "exact": row.exact, "note": row.note, "error": row.error}
+    told |= {name: getattr(row, name) for name in ("cosine", "seconds", "exact", "negative", "note", "error")}
     told["others"] = [{"text": text, "cosine": cosine} for text, cosine in row.others]
     told["found"] = {kind: [vars(each) for each in found] for kind, found in row.found.items()}
     told["grown"] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,23 +15,25 @@ from pipelines.image_index.card import revision_of
 from pipelines.image_to_prompt import fit, heads
 from pipelines.image_to_prompt.chain import EXACT, PRUNED, Effort
 from pipelines.image_to_prompt.heads import Head
-from pipelines.image_to_prompt.interrogator import Interrogator
-from pipelines.image_to_prompt.lists import PhraseList, gather
+from pipelines.image_to_prompt.interrogator import ADDING, Interrogator
+from pipelines.image_to_prompt.lists import NEGATIVE, PhraseList, gather
 from pipelines.image_to_prompt.nearest import PictureIndex, PlainIndex, PromptIndex
+from pipelines.image_to_prompt.recent import Recent, look
 from pipelines.image_to_prompt.request import ImageToPromptRequest
-from pipelines.image_to_prompt.vectors import PhraseVectors
+from pipelines.image_to_prompt.vectors import PROMPTS, PhraseVectors
 from pipelines.prompt_data.prompts_file import read_prompts
 from pipelines.services import Services
-from safeguards.admit import admit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-GAP_PICTURES, LEAST_FOR_GAP = 64, 4
 NO_GAP = (
-    "The zero-image head was not told where pictures lie beside texts: give at least 4 pictures at once, or train it "
+    "The zero-image head was not told where pictures lie beside texts, for the app's gallery is not here: train it "
     "with a folder of pictures."
 )
+# What the next run, or the next few pictures of a folder, will most likely want again. Weights are bytes.
+_stacks: Recent[tuple[dict[str, Tensor], tuple[str, ...]]] = Recent(512e6)
+_indexes: Recent[PlainIndex] = Recent(512e6)
 
 
 class Tools:
@@ -43,6 +45,12 @@ class Tools:
         self.reader.budget = min(request.budget or self.reader.limit, self.reader.limit)
         self.temperature = float(ranker.logit_scale)
         self.lists: tuple[PhraseList, ...] = gather(request.lists, request.files, request.artists)
+        grows = "interrogator" in request.methods and request.mode in ADDING
+        if grows and all(each.name == NEGATIVE for each in self.lists):
+            raise BadRequest(
+                f"The only list of phrases is “{NEGATIVE}”, of which the mode {request.mode} adds nothing; choose "
+                "another list, too, or the mode negative."
+            )
         self.notes = [sentence for each in self.lists if (sentence := each.sentence())]
         self.interrogator: Interrogator
         self.index: PromptIndex | None = None
@@ -57,18 +65,9 @@ class Tools:
             path = fit.head_path(services, request.ranker, request.head)
             revision = revision_of(services.catalog.get(request.ranker), services.settings)
             self.heads["regression"] = heads.load(path, request.ranker, revision)
-        known = PhraseVectors(services, request.ranker)
         if "nearest" in request.methods:
-            yield from self._open_index(known)
-        phrases = [phrase for each in self.lists for phrase in each.phrases]
-        limit = self.reader.limit
-        if long := [each for each in phrases if len(each) > limit and self.reader.count(each) > limit]:
-            self.notes.append(
-                f"{len(long):,} phrases are longer than the {limit} tokens that the ranker reads, such as "
-                f"“{long[0][:40]}…”; they are ranked by their beginning and never chosen."
-            )
-        yield from self._read(known, phrases, "reading phrases")
-        vectors = {each.name: known.of(each.phrases) for each in self.lists}
+            yield from self._open_index()
+        vectors = yield from self._stacked()
         self.interrogator = Interrogator(
             self.reader, self.lists, vectors, self.temperature, self._effort(), request.attribute
         )
@@ -91,15 +90,40 @@ class Tools:
         for done in known.read(texts, self.reader):
             yield done, total, what
 
-    def _open_index(self, known: PhraseVectors) -> Iterator[tuple[int, int, str]]:
+    def _stacked(self) -> Generator[tuple[int, int, str], None, dict[str, Tensor]]:
+        """The vectors (N, D) of each list by its name, those of the last lists from memory; notes what is too long."""
+        known = PhraseVectors(self._services, self._request.ranker)
+        key = (known.folder, tuple((each.name, each.phrases) for each in self.lists))
+        kept = _stacks.get(key)
+        if kept is None:
+            phrases = [phrase for each in self.lists for phrase in each.phrases]
+            limit = self.reader.limit
+            long = [each for each in phrases if len(each) > limit and self.reader.count(each) > limit]
+            yield from self._read(known, phrases, "reading phrases")
+            vectors = {each.name: known.of(each.phrases) for each in self.lists}
+            kept = _stacks.keep(key, (vectors, tuple(long)), sum(each.nbytes for each in vectors.values()))
+        vectors, long = kept
+        if long:
+            self.notes.append(
+                f"{len(long):,} phrases are longer than the {self.reader.limit} tokens that the ranker reads, such as "
+                f"“{long[0][:40]}…”; they are ranked by their beginning and never chosen."
+            )
+        return vectors
+
+    def _open_index(self) -> Iterator[tuple[int, int, str]]:
         request = self._request
         if request.index:
             self.index = PictureIndex(request.index, request.ranker, self._services)
             return
-        texts = [text for text in read_prompts(request.prompts, split_column=None).texts if text]
-        texts = list(dict.fromkeys(texts))
-        yield from self._read(known, texts, "reading prompts")
-        self.index = PlainIndex(texts, known.of(texts).numpy())
+        known = PhraseVectors(self._services, request.ranker, PROMPTS)
+        key = (known.folder, look(request.prompts), request.column)
+        self.index = _indexes.get(key)
+        if self.index is None:
+            texts = [text for text in read_prompts(request.prompts, request.column, split_column=None).texts if text]
+            texts = list(dict.fromkeys(texts))
+            yield from self._read(known, texts, "reading prompts")
+            vectors = known.of(texts).numpy()
+            self.index = _indexes.keep(key, PlainIndex(texts, vectors), vectors.nbytes)
 
     def _effort(self) -> Effort:
         usual = EXACT if self.reader.shares else PRUNED
@@ -117,15 +141,5 @@ class Tools:
                 break
             yield done, total, "fitting the zero-image head"
         if head.image_mean is None:
-            pictures = []
-            for path in request.paths[:GAP_PICTURES]:
-                try:
-                    pictures.append(admit(path, services.settings).image)
-                except BadRequest:
-                    continue
-                yield len(pictures), min(len(request.paths), GAP_PICTURES), "looking where pictures lie beside texts"
-            if len(pictures) >= LEAST_FOR_GAP:
-                head = head.corrected(services.scorer.image_vectors(request.ranker, pictures, self._device).numpy())
-            else:
-                self.notes.append(NO_GAP)
+            self.notes.append(NO_GAP)
         self.heads["zero_image"] = head

@@ -88,10 +88,10 @@ def run(request: CompareRequest, services: Services, device: str | None = None) 
     began, stopped = time.monotonic(), False
     request = request.resolve(services.catalog)
     sets, ids = request.sets, request.sets.ids
-    truth = _vectors(sets.truth, ids, services, device)
+    truth = _vectors(sets.truth, {}, ids, services, device)
     vectors = {}
     for number, (name, prompts) in enumerate(sets.predictions.items(), start=1):
-        vectors[name] = _vectors(prompts, ids, services, device)
+        vectors[name] = _vectors(prompts, sets.vectors.get(name, {}), ids, services, device)
         if isinstance((yield Step(number, len(sets.predictions) + 1, name)), Stop):
             stopped = number < len(sets.predictions)
             break
@@ -117,10 +117,19 @@ def run(request: CompareRequest, services: Services, device: str | None = None) 
     )
 
 
-def _vectors(prompts: Mapping[str, str], ids: tuple[str, ...], services: Services, device: str | None) -> np.ndarray:
-    """Unit vectors (len(ids), 384), NaN where an image has no prompt."""
+def _vectors(
+    prompts: Mapping[str, str],
+    known: Mapping[str, np.ndarray],
+    ids: tuple[str, ...],
+    services: Services,
+    device: str | None,
+) -> np.ndarray:
+    """Unit vectors (len(ids), 384), NaN where an image has no prompt; those `known` (384,) are taken as they are."""
     made = np.full((len(ids), 384), np.nan, np.float32)
-    rows = [row for row, each in enumerate(ids) if each in prompts]
+    for row, each in enumerate(ids):
+        if each in known:
+            made[row] = known[each] / np.linalg.norm(known[each])
+    rows = [row for row, each in enumerate(ids) if each in prompts and each not in known]
     if rows:
         made[rows] = sentence_vectors(services, [prompts[ids[row]] for row in rows], device).numpy()
     return made

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common.errors import BadRequest
+from pipelines.prompt_data.cells import uncell
 from pipelines.prompt_data.prompt_sets import MAX_IMAGES, MAX_METHODS, TRUTH, PromptSets
 from pipelines.prompt_data.prompts_file import columns_of, prompts_by_id, read_rows
 from pipelines.prompt_data.scoring import is_submission
@@ -90,7 +91,7 @@ def _table(path: Path, column: str) -> list[Entry]:
     said: dict[str, dict[str, str]] = {}
     seconds: dict[str, dict[str, float]] = {}
     for number, row in enumerate(read_rows(path), start=1):
-        method, image, text = (str(row.get(name) or "").strip() for name in (METHOD, "file", column))
+        method, image, text = (uncell(str(row.get(name) or "").strip()) for name in (METHOD, "file", column))
         if not text:
             continue
         image = EXTENSION.sub("", PurePosixPath(image).name)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from common.errors import BadRequest
 from pipelines.prompt_data.prompts_file import prompts_by_id
 from safeguards.wording import shown
@@ -20,14 +22,16 @@ TRUTH = "truth"
 class PromptSets:
     """Prompts by image id: the `truth` (empty when unknown) and, by the method's name, its `predictions`.
 
-    `seconds` are by method and image how long a prediction took, where that was measured. Images are those of the
-    truth, or without one those that any method saw, in the order in which they come.
+    `seconds` are by method and image how long a prediction took, where that was measured. `vectors` (384,) are by
+    method and image the predictions of methods whose answer is a vector, which their words only stand for. Images are
+    those of the truth, or without one those that any method saw, in the order in which they come.
     Raises BadRequest, when made, for sets that say nothing of each other.
     """
 
     truth: Mapping[str, str] = field(default_factory=dict)
     predictions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     seconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    vectors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.predictions) <= MAX_METHODS:
@@ -43,6 +47,9 @@ class PromptSets:
         for name, table in self.seconds.items():
             if wrong := [value for value in table.values() if not (math.isfinite(value) and value >= 0)]:
                 raise BadRequest(f"{name} took {shown(wrong[0])} seconds for an image; allowed is a number from 0.")
+        for name, rows in self.vectors.items():
+            if wrong := [each for each, row in rows.items() if not (np.isfinite(row).all() and np.any(row))]:
+                raise BadRequest(f"The vector of {name} for {shown(wrong[0])} has no direction: it is zero or NaN.")
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -79,8 +79,8 @@ def test_methods_stand_side_by_side_and_failures_are_rows(ask, files):
         ("blue.png", "caption:namer"),
         ("blue.png", "interrogator"),
         ("blue.png", "ensemble"),
-        ("moss.png", "caption:namer"),
         ("moss.png", "metadata"),
+        ("moss.png", "caption:namer"),
         ("moss.png", "interrogator"),
         ("moss.png", "ensemble"),
     ]
@@ -100,6 +100,8 @@ def test_prompts_of_a_file_can_be_voted_by(ask, files, tmp_path):
     table.write_text("id,words\n1,a red barn\n", encoding="utf-8")
     with pytest.raises(AppError, match=r"no column of prompts: it has .*words"):
         ask([files["blue"]], methods="nearest", prompts=handle_file(table))
+    made = ask([files["red"]], methods="nearest", prompts=handle_file(table), column="words")
+    assert made["rows"][0]["prompt"] == "a red barn" and not made["rows"][0]["negative"]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def with_session(url: str, do: Callable[[Any], Any]) -> Any:
 
 def test_the_rooms_are_tools_with_described_arguments(mcp_url):
     tools = {tool.name: tool for tool in with_session(mcp_url, lambda session: session.list_tools()).tools}
-    assert {"text_to_image", "vqgan_clip", "caption", "rank_images", "models"} <= set(tools)
+    rooms = {"text_to_image", "vqgan_clip", "caption", "image_to_prompt", "search_images", "rank_images", "models"}
+    assert rooms <= set(tools)
+    assert "interrogator" in tools["image_to_prompt"].inputSchema["properties"]["methods"]["description"]
+    assert tools["search_images"].inputSchema["properties"]["index"]["description"]
     assert "1 to 16" in tools["text_to_image"].inputSchema["properties"]["candidates"]["description"]
 
 

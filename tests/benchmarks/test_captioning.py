@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as Xml
+from pathlib import Path
 
 import pytest
 
-from benchmarks import captioning
+from benchmarks import captioning, captioning_room
 from benchmarks.bench import Bench
+from pipelines.captioning.run import run
+from tabs.captioning_controls import ROOM_COUNT
 from tests.models.test_coca import architecture
+from tests.tabs.captioning_pack import captioning_services
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -45,3 +49,24 @@ def test_both_ways_write_the_same_and_the_figures_add_up(figures, tmp_path):
     assert figures["captioning_throughput"].ours == max(row["captions_per_second"] for row in rows)
     plot = Xml.fromstring((tmp_path / "plot.svg").read_text())
     assert len(plot.findall("{http://www.w3.org/2000/svg}circle")) == 2
+
+
+def test_the_room_is_timed_with_new_pictures_each_time(tmp_path, monkeypatch):
+    services, asked = captioning_services(tmp_path), []
+
+    def noted(request, services):
+        asked.append(request)
+        return run(request, services)
+
+    monkeypatch.setattr("pipelines.captioning.run.run", noted)
+    monkeypatch.setattr(captioning_room, "MANY", 6)
+    one, many = captioning_room.in_the_room(Bench(services))
+    assert [len(request.paths) for request in asked] == [1] * 6 + [6] * 2
+    assert all(request.captioners == ("namer",) and request.decoding.count == ROOM_COUNT for request in asked)
+    assert one.ours == min(one.details["runs"]) and one.met is (one.ours <= 0.3)
+    assert many.ours > 0 and "6 pictures in the room" in many.what
+
+
+def test_no_two_of_its_pictures_are_alike(tmp_path):
+    paths = [path for turn in (0, 1) for path in captioning_room._pictures(tmp_path, 60, turn)]
+    assert len({Path(path).read_bytes() for path in paths}) == 120

@@ -113,6 +113,41 @@ def test_pictures_come_from_other_rooms_the_shelf_and_the_clipboard_and_go_on(en
     me.page.locator(".strip figure").nth(3).wait_for()
 
 
+def test_pictures_go_on_to_have_their_prompts_found(enter, paint):
+    me = enter()
+    bring(me, paint("red", "blue"))
+    caption(me)
+    words(me)
+    me.page.get_by_role("button", name="Find their prompts →").locator("visible=true").click()
+    there = me.page.locator(".strip figure").locator("visible=true")
+    me.page.get_by_role("tab", name="Image → prompt", selected=True).wait_for()
+    there.nth(1).wait_for()
+    assert [figure.get_attribute("title") for figure in there.all()] == ["0-red.png", "1-blue.png"]
+
+
+def test_to_say_more_takes_more_tokens(enter):
+    me = enter()
+    me.page.get_by_text("More settings").locator("visible=true").click()
+    tokens = me.page.get_by_label("number input for Most tokens")
+    assert tokens.input_value() == "30"
+    choose(me, "Story teller")
+    me.page.get_by_label("A paragraph").click()
+    me.page.wait_for_function("box => box.value === '160'", arg=tokens.element_handle())
+    choose(me, "Colour namer")
+    me.page.wait_for_function("box => box.value === '30'", arg=tokens.element_handle())
+
+
+def test_captioners_of_different_talents_are_compared_all_the_same(enter, paint):
+    me = enter()
+    bring(me, paint("red"))
+    choose(me, "Story teller", "Colour namer")
+    me.page.get_by_label("A paragraph").click()
+    caption(me)
+    assert len(words(me)) == 6
+    me.page.get_by_text("Colour namer has no detail").locator("visible=true").wait_for()
+    assert me.page.locator(".notice.error").count() == 0
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_fits_a_phone(enter, paint, dark):
     me = enter(PHONE, dark)

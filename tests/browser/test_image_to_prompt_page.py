@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 from PIL import Image
 
 import app
 from jobs.queue import JobQueue
+from pipelines.prompt_data.submission import read_submission
 from safeguards.recipe import Recipe, stamp_png
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.conftest import Running
@@ -138,15 +140,104 @@ def test_methods_side_by_side_one_in_use_and_all_compared(enter, paint, tmp_path
     me.shoot("image-to-prompt-compare")
 
 
+def choose_mode(me, title):
+    me.page.get_by_label("Mode of the interrogator").click()
+    me.page.get_by_role("option", name=title).click()
+
+
+def test_analyse_shows_each_list_and_negative_what_is_not_there(enter, paint, tmp_path):
+    me = enter()
+    bring(me, paint("red"))
+    bring_words(me, tmp_path)
+    choose_mode(me, "Analyse")
+    find(me)
+    palettes = cards(me).first.locator(".found section", has_text="palettes")  # which has the colours, too
+    assert "red" in palettes.locator("li").first.inner_text()
+    me.page.get_by_label("Captioners", exact=True).first.check()
+    choose_mode(me, "Negative")
+    find(me)
+    card = me.page.locator(".prompt-card", has_text="A negative prompt").locator("visible=true")
+    card.wait_for()
+    assert "red" not in card.locator(".prompt-words").inner_text()
+    assert "used" in me.page.locator(".prompt-card", has_text="Colour namer").first.get_attribute("class")
+    compare = drawer(me, "Compare")
+    compare.get_by_role("button", name="Compare", exact=True).last.click()
+    compare.locator(".side-by-side tbody tr").first.wait_for()
+    assert "Interrogator" not in compare.locator(".compared").first.inner_text()
+
+
+def test_nearest_from_a_column_the_zero_image_head_and_a_submission(enter, paint, tmp_path):
+    prompts = tmp_path / "prompts.csv"
+    prompts.write_text("id,words\n1,a red barn\n2,a blue lake\n3,green moss\n", encoding="utf-8")
+    me = enter()
+    bring(me, paint("red", "blue"))
+    bring_words(me, tmp_path)
+    for method in ("Nearest prompts", "Zero-image head", "Ensemble"):
+        me.page.get_by_label(method, exact=True).check()
+    choose_mode(me, "Fast")
+    me.page.locator(".atelier-prompt-prompts input[type=file]").set_input_files(prompts)
+    me.page.locator(".atelier-prompt-prompts", has_text="prompts.csv").wait_for()
+    find(me)
+    me.page.locator(".prompt-card", has_text="no column of prompts").or_(
+        me.page.locator(".notice.error", has_text="no column of prompts")
+    ).first.wait_for(timeout=120_000)
+    me.page.locator(".atelier-settings").get_by_label("Column of prompts").click()
+    me.page.get_by_role("option", name="words").click()
+    find(me)
+    assert cards(me).count() == 4
+    nearest = cards(me).filter(has_text="Nearest prompts")
+    assert "a red barn" in nearest.locator(".prompt-words").inner_text()
+    assert "A vector is no sentence" in cards(me).filter(has_text="Zero-image head").inner_text()
+    submit = me.page.locator(".atelier-results .atelier-data-submit").locator("visible=true")
+    submit.get_by_role("button", name="Write submission.csv").click()
+    me.page.locator(".notice", has_text="The vectors of ensemble: 2 pictures with 384 rows each").wait_for()
+    with me.page.expect_download() as waiting:
+        submit.get_by_text("Download submission.csv").click()
+    found = read_submission(shutil.copy(waiting.value.path(), tmp_path / "submission.csv"))
+    assert found.ids == ("red", "blue")
+    me.shoot("image-to-prompt-submission")
+
+
+def test_the_preset_fills_in_captioners_and_weights(enter):
+    me = enter()
+    me.page.get_by_role("button", name="Preset: BLIP + CoCa").click()
+    me.page.wait_for_function(
+        "() => [...document.querySelectorAll('.atelier-settings textarea')].some("
+        "b => b.value === 'caption:blip-large = 0.5, caption:coca-vit-l-14-coco = 0.5')"
+    )
+    assert me.page.get_by_label("Ensemble", exact=True).is_checked()
+    assert not me.page.get_by_label("Interrogator", exact=True).is_checked()
+
+
+def test_lists_on_this_machine_load_by_their_path(enter, paint, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "flavors.txt").write_text("a red glow\na blue glow\n", encoding="utf-8")
+    me = enter()
+    bring(me, paint("red"))
+    me.page.locator(".atelier-settings .label-wrap", has_text="Words").click()
+    box = me.page.get_by_label("Lists on this machine")
+    box.fill(str(tmp_path / "gone"))
+    box.blur()
+    me.page.locator(".notice.error", has_text="gone is no file or folder on this machine").wait_for()
+    box.fill(str(data))
+    box.blur()
+    me.page.locator(".notice", has_text="flavors.txt: 2 phrases").wait_for()
+    choose_mode(me, "Fast")
+    find(me)
+    assert "a red glow" in cards(me).first.inner_text()
+
+
 def test_the_exact_prompt_comes_first(enter, tmp_path):
     path = tmp_path / "moss.png"
-    recipe = Recipe("text_to_image", "x", settings={"prompt": "moss on a stone"})
+    recipe = Recipe("text_to_image", "x", settings={"prompt": "moss  on a\nstone"})
     stamp_png(Image.new("RGB", (64, 48), NAMES["green"]), recipe, path)
     me = enter(dark=True)
     bring(me, [path])
     find(me)
     first = cards(me).first
-    assert "moss on a stone" in first.inner_text() and first.locator(".exact").count() == 1
+    assert first.locator(".prompt-words").inner_text() == "moss  on a\nstone"
+    assert first.locator(".exact").count() == 1
     assert "★ in use" in first.inner_text()
     me.shoot("image-to-prompt-exact-dark")
 

@@ -172,3 +172,15 @@ def test_what_is_missing_or_something_else_is_said(settings, tmp_path):
     (folder / "config.json").write_text('{"model_type": "blip"}')
     with pytest.raises(ModelUnavailable, match="is here but cannot be read"), pool.use("blip-base"):
         pass
+
+
+def test_a_paragraph_may_have_more_than_a_hundred_tokens_and_its_heat_map_is_about_it(pool):
+    with pool.use("florence-2-base") as florence:
+        (end,) = florence.wording.stop
+        florence.wording.forbidden = (end,)  # it never stops by itself
+        decoding = Decoding(detail="more", method="greedy", opening="a red car")
+        *_, ((caption,),) = florence.caption([picture(1)], decoding)
+        assert len(caption.tokens) >= decoding.max_tokens == 160 and caption.detail == "more"
+        heat = florence.heat(picture(1), caption, 1)
+        plain = florence.heat(picture(1), dataclasses.replace(caption, detail="caption"), 1)
+        assert not torch.allclose(heat, plain)

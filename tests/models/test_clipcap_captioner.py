@@ -142,6 +142,8 @@ def test_what_it_cannot_do_is_refused_before_it_begins(captioner):
         next(captioner.caption([picture(1)], Decoding(detail="more")))
     with pytest.raises(BadRequest, match="101 tokens are asked for; after its prefix this model has room for 60"):
         next(captioner.caption([picture(1)], Decoding(max_tokens=100, opening="a")))
+    with pytest.raises(BadRequest, match=r"“U\.S\.” is required, but it contains “\.”, which ends"):
+        next(captioner.caption([picture(1)], Decoding(required=("dog", "U.S."))))
     with pytest.raises(BadRequest, match="the required words take 2 tokens, and max_tokens is 1"):
         next(captioner.caption([picture(1)], Decoding(max_tokens=1, required=("dog", "cat"))))
 
@@ -155,3 +157,18 @@ def test_the_ranker_stays_while_the_captioner_does(pool):
     pool.unload("tiny-mlp")
     pool.unload(CLIP)
     assert pool.status() == []
+
+
+def test_a_caption_keeps_its_own_tokens_for_the_heat_map(captioner):
+    caption = ask(captioner, [picture(1)], opening="the blue", beams=3)[0][0]
+    opening = captioner.wording.encode("the blue")
+    assert list(caption.tokens[: len(opening)]) == opening and captioner.wording.text(caption.tokens) == caption.text
+    assert captioner.asked(caption, 0)[0] == list(caption.tokens)
+    unknown = dataclasses.replace(caption, tokens=())
+    assert captioner.asked(unknown, 0)[0] == captioner.wording.encode(caption.text)
+
+
+def test_there_is_room_for_what_the_prefix_and_the_opening_leave(captioner):
+    assert captioner.room(Decoding(max_tokens=20)) == 20
+    assert captioner.room(Decoding(max_tokens=200)) == 60
+    assert captioner.room(Decoding(max_tokens=200, opening="a")) == 59

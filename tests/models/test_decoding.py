@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from math import exp
 
 import pytest
 import torch
 
 from models.decoding.adjust import forbid_repeats, penalise
+from models.decoding.beams import BeamSearch
 from models.decoding.search import Tokens
 from tests.models.tiny_table import SIZE, Table, search, texts
 
@@ -72,6 +74,63 @@ def test_diverse_groups_differ_and_each_is_heard():
         assert alike[0] in row  # the first group pays nothing
     same = search(Table(), method="diverse", beams=6, groups=3, diversity=0.0, count=3, max_tokens=4)
     assert all(len(set(row)) == 1 for row in texts(same))  # three times the same search
+
+
+def told(table: Table, opinions: dict[int, dict[int, float]]) -> Table:
+    """The table's first picture, which thinks so after these tokens, `SIZE` being the beginning."""
+    for last, chances in opinions.items():
+        table.logits[0, last] = -30.0
+        for token, chance in chances.items():
+            table.logits[0, last, token] = math.log(chance)
+    return table
+
+
+def test_a_group_that_has_ended_costs_the_others_nothing():
+    table = told(Table(1), {SIZE: {0: 0.6, 1: 0.4}, 1: {0: 0.9, 2: 0.1}})
+    how = {"method": "diverse", "beams": 2, "groups": 2, "diversity": 1.0, "count": 2, "max_tokens": 5}
+    found = search(table, Tokens(stop=(0,)), **how)
+    scores = {each.tokens: each.score for each in found.results[0]}
+    # The second group paid for the stop at first, and not again for what follows the first group's end.
+    assert scores == pytest.approx({(0,): math.log(0.6), (1, 0): math.log(0.4 * 0.9) / 2}, abs=1e-4)
+
+
+def test_what_ended_is_answered_with_although_it_was_pushed_out():
+    opinions = {SIZE: {1: 0.55, 3: 0.45}, 1: {4: 0.5, 5: 0.5}, 4: dict.fromkeys(range(6, 24), 0.05)}
+    table = told(Table(1), {**opinions, 5: opinions[4]})
+    how = {"beams": 2, "max_tokens": 3}
+    (pushed_out,), (kept,) = (
+        [row[0] for row in search(table, Tokens(stop=(3,)), **how, done_list=has).results] for has in (False, True)
+    )
+    assert len(pushed_out.tokens) == 3 and pushed_out.score < kept.score
+    assert kept.tokens == (3,) and kept.score == pytest.approx(math.log(0.45), abs=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [-1.0, 0.0, 0.7, 1.0, 2.0])
+@pytest.mark.parametrize("how", [{"count": 1}, {"count": 3}, {"method": "diverse", "groups": 2, "count": 3}])
+def test_stopping_early_changes_no_answer(penalty, how, monkeypatch):
+    how = {"beams": 6, "length_penalty": penalty, "max_tokens": 12, **how}
+    known, tables = Tokens(stop=(3, 5)), [Table(8, sharp=3.0) for _ in range(3)]
+    early = search(tables[0], known, **how)
+    plain = search(tables[1], known, **how, done_list=False)
+    monkeypatch.setattr(BeamSearch, "unbeatable", lambda search: search.done.new_zeros(len(search.done)))
+    late = search(tables[2], known, **how)
+    assert [row[: how["count"]] for row in early.results] == [row[: how["count"]] for row in late.results]
+    assert tables[0].steps <= tables[2].steps and early.best == [row[0].tokens for row in early.results]
+    if "groups" not in how:  # never worse than what the list of beams held at the end
+        for mine, theirs in zip(early.results, plain.results, strict=True):
+            pairs = zip(mine[: how["count"]], theirs, strict=False)
+            assert all(ours.score >= other.score - 1e-5 for ours, other in pairs)
+
+
+def test_a_search_ends_when_nothing_can_be_better():
+    opinions = {SIZE: {3: 0.6, 1: 0.4}, **{k: {k + 1: 0.5, 3: 0.5} for k in range(5, 20)}, 1: {5: 0.5, 6: 0.5}}
+    steps = []
+    for has in (False, True):
+        table = told(Table(1), opinions)
+        found = search(table, Tokens(stop=(3,)), beams=3, length_penalty=0.0, max_tokens=15, done_list=has)
+        steps.append(table.steps)
+        assert texts(found)[0][0] == (3,)
+    assert steps[1] == 1 < steps[0]
 
 
 def test_repetition_is_paid_for_or_ruled_out():

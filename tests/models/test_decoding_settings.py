@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.errors import BadRequest
-from models.families.caption_contract import Decoding
+from models.families.caption_contract import DETAILS, EVERYWHERE, Captioner, Decoding
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ from models.families.caption_contract import Decoding
         ({"seed": -1}, "seed is -1"),
         ({"method": "best"}, "method is 'best'; allowed are beam, diverse, sample, greedy"),
         ({"detail": "most"}, "detail is 'most'"),
+        ({"max_tokens": 257}, "max_tokens is 257; allowed are whole numbers from 1 to 256"),
+        ({"done_list": "yes"}, "done_list is 'yes'; allowed are True, False"),
         ({"count": 6}, "count is 6 and beams 5"),
         ({"method": "greedy", "count": 2}, "greedy decoding has one caption"),
         ({"method": "diverse", "groups": 2}, "groups is 2 and beams 5; diverse beams need at least 2 groups"),
@@ -36,3 +38,34 @@ from models.families.caption_contract import Decoding
 def test_settings_that_mean_nothing_are_refused_when_made(wrong, message):
     with pytest.raises(BadRequest, match=message):
         Decoding(**wrong)
+
+
+def test_captions_are_as_long_as_their_detail_needs_unless_told_otherwise():
+    assert [Decoding(detail=detail).max_tokens for detail in DETAILS] == [30, 80, 160]
+    assert Decoding(detail="more", max_tokens=20).max_tokens == 20
+    assert Decoding(detail="more", max_tokens=256).max_tokens == 256
+
+
+class Short(Captioner):
+    """Has no detail and no sampling, and room for 40 tokens."""
+
+    title = "Short"
+    supports = EVERYWHERE - {"top_p"}
+
+    def caption(self, pictures, decoding):
+        raise NotImplementedError
+
+    heat = caption
+
+    def room(self, decoding):
+        return min(decoding.max_tokens, 40)
+
+
+def test_a_captioner_does_what_it_can_and_tells_what_it_cannot():
+    asked = Decoding(detail="more", beams=7)
+    fitted, told = Short().fitted(asked)
+    assert fitted == Decoding(beams=7) and fitted.max_tokens == 30
+    assert told.startswith("Short has no detail")
+    fitted, told = Short().fitted(Decoding(detail="more", max_tokens=100))
+    assert fitted == Decoding(max_tokens=40) and "no detail" in told and "40 tokens" in told
+    assert Short().fitted(Decoding(beams=7)) == (Decoding(beams=7), "")

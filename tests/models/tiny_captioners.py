@@ -80,7 +80,7 @@ def save_blip2(folder: Path, t5: bool = False) -> Any:
 def save_florence(folder: Path) -> Any:
     tokenizer = gpt2_tokenizer(extra_special_tokens={"image_token": "<image>"})
     tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"})
-    sizes = {"d_model": 16, "max_position_embeddings": 80, "encoder_layers": 2, "decoder_layers": 2}
+    sizes = {"d_model": 16, "max_position_embeddings": 300, "encoder_layers": 2, "decoder_layers": 2}
     sizes |= {f"{side}_{what}": size for side in ("encoder", "decoder") for what, size in
               (("ffn_dim", 32), ("attention_heads", 2))}  # fmt: skip
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}

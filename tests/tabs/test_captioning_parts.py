@@ -53,11 +53,15 @@ def test_pictures_join_those_that_are_there_once(app, paths):
     assert app.receivers[0].take(Parcel(tuple(paths[:1])))[0] == paths[:1]
 
 
-def test_too_many_pictures_are_refused_as_a_whole(app, paths):
+def test_of_too_many_pictures_the_first_are_taken_and_the_rest_is_told_of(app, paths):
     with gr.Blocks():
         pictures = Pictures(app, "captioning")
-    updates = pictures._with(paths, [f"{k}.png" for k in range(999)])
-    assert pictures.paths not in updates and "1,001" in updates[pictures.said].value
+    many = [f"{k}.png" for k in range(1000)]
+    updates = pictures._with(paths, many, "1 file was left out: notes.txt")
+    assert updates[pictures.paths] == [*paths, *many[:998]]
+    assert "notes.txt. At most 1,000 pictures fit into one run, so 2 pictures were" in updates[pictures.said].value
+    taken, _, said = app.receivers[0].take(Parcel((*many, "one.png")))
+    assert taken == many and "1 picture was left out" in said.value
 
 
 def test_a_thumbnail_is_small_and_a_file_that_is_none_has_none(app, paths, tmp_path):
@@ -87,6 +91,12 @@ def test_the_stage_shows_growing_and_finished_captions(app, paths, result):
     assert "a &lt;gre<i></i>" in page and "a red picture" in page and "about 4 s left" in page
     assert page.count('class="line"') == 2 and "width:33%" in page
     assert "before yours" in captioning_stage.draw(app.services.settings, View("waiting", ahead=2))
+
+
+def test_a_row_without_captions_does_not_stop_the_stage(app, paths, result):
+    rows = (replace(result.rows[0], captions=()),)
+    view = View("running", step=Step(3, 9, "", data={"paths": paths, "titles": result.titles, "rows": rows}))
+    assert 'class="line"' in captioning_stage.draw(app.services.settings, view)
 
 
 def found(app, request):
@@ -155,6 +165,25 @@ def test_captions_on_the_wall_are_scored_with_their_corrections(written, paths):
     request = captioning_evaluation.make_request(written, None, (), made, {(1, "namer", 1): "the sea"})
     assert request.candidates == {1: "picked", 2: "the sea"}
     assert request.pictures == {1: paths[0], 2: paths[1]}
+
+
+def test_the_ranker_of_the_room_is_asked(written, paths):
+    rows = tuple(CaptionRow(k, path, path, "namer", (scored("picked", True),)) for k, path in enumerate(paths))
+    made = CaptionResult(seconds=1, model="", rows=rows, titles={}, pictures=2, captioned=2)
+    assert captioning_evaluation.make_request(written, None, (), made, {}, "tiny-judge").ranker == "tiny-judge"
+
+
+def test_pictures_of_one_name_are_not_taken_for_each_other(written, paths, tmp_path):
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "red.png"
+    Image.new("RGB", (30, 20), "pink").save(twin)
+    rows = tuple(CaptionRow(k, p, p, "namer", (scored("picked", True),)) for k, p in enumerate([*paths, str(twin)]))
+    made = CaptionResult(seconds=1, model="", rows=rows, titles={}, pictures=3, captioned=3)
+    with pytest.raises(BadRequest, match=r"Two pictures are named red\.png"):
+        captioning_evaluation.make_request(written, None, (), made, {})
+    (tmp_path / "results.json").write_text(json.dumps([{"image_id": 2, "caption": "the sea"}]))
+    with pytest.raises(BadRequest, match=r"Two pictures are named red\.png"):
+        captioning_evaluation.make_request(written, str(tmp_path / "results.json"), [*paths, str(twin)], None, {})
 
 
 def test_results_from_a_file_are_scored_with_the_pictures_that_are_there(written, paths, tmp_path):

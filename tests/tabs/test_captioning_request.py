@@ -95,8 +95,25 @@ def test_a_method_shows_its_own_controls(controls):
 
 def test_detail_is_there_for_those_who_have_it(controls, services):
     assert has_detail(services.catalog, ["namer", "teller"]) and not has_detail(services.catalog, ["namer"])
-    hidden = given(controls.for_captioners(["namer"])[controls.parts["detail"]])
+    updates = controls.for_captioners(["namer"], "caption", 20)
+    hidden = given(updates[controls.parts["detail"]])
     assert hidden["visible"] is False and hidden["value"] == "caption" and "choices" not in hidden
+    assert list(updates) == [controls.parts["detail"]]  # a length that was chosen stays
+
+
+def test_who_says_more_needs_more_tokens(controls):
+    tokens = controls.parts["max_tokens"]
+    assert given(controls.for_detail("more")[tokens])["value"] == 160
+    assert given(controls.for_captioners(["namer"], "more", 160)[tokens])["value"] == 30
+    assert tokens not in controls.for_captioners(["teller"], "more", 160)
+    assert tokens not in controls.for_captioners(["namer"], "more", 99)
+
+
+@pytest.mark.parametrize(("detail", "tokens"), [("", 30), ("caption", 30), ("detailed", 80), ("more", 160)])
+def test_a_request_is_as_long_as_its_detail_unless_told_otherwise(services, detail, tokens):
+    named = {"captioners": ("teller",), "detail": detail}
+    assert make_request(services.catalog, ["a.png"], named).decoding.max_tokens == tokens
+    assert make_request(services.catalog, ["a.png"], {**named, "max_tokens": 120}).decoding.max_tokens == 120
 
 
 def test_settings_come_back_and_those_that_no_longer_fit_do_not(controls):

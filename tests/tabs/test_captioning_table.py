@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -89,3 +90,14 @@ def test_other_rooms_get_the_shown_picture_first_and_its_corrected_caption(resul
     assert sent.prompt == "a tulip"
     assert sent.paths[0].endswith("2.png") and len(sent.paths) == 14
     assert parcel(result, {}, 14).prompt == ""
+
+
+def test_the_sheet_tells_what_was_changed_to_read_a_picture_and_how_the_table_names_it(result, tmp_path):
+    (tmp_path / "b").mkdir()
+    rows = (
+        replace(result.rows[0], note="animated: <its> first frame was used"),
+        replace(result.rows[1], path=str(tmp_path / "b" / "0.png"), name="0.png"),
+    )
+    page = sheets.sheet(replace(result, rows=rows), {}, 0, True, Settings())
+    assert "animated: &lt;its&gt; first frame was used" in page and "0.png" in page and "0 (2).png" in page
+    assert "first frame" not in sheets.sheet(result, {}, 0, True, Settings())

@@ -1,5 +1,8 @@
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pytest
 
@@ -8,14 +11,19 @@ from pipelines.image_to_prompt.chain import Prompt, Term
 from pipelines.image_to_prompt.interrogator import Found
 from pipelines.image_to_prompt.rows import ImageToPromptResult, PromptRow
 from pipelines.image_to_prompt.table import as_text, facts, row_of
+from pipelines.prompt_data.submission import read_submission
 from pipelines.steps import Step
 from tabs import image_to_prompt_drawing as drawing
 from tabs.image_to_prompt_cards import chosen_of, reading, title_of
+from tabs.image_to_prompt_compare import weighed
 from tabs.image_to_prompt_examples import load
 from tabs.image_to_prompt_results import parcel
+from tabs.image_to_prompt_round_trip import asked as painted
 from tabs.image_to_prompt_stage import draw
+from tabs.image_to_prompt_submission import Submission, written
 from tabs.image_to_prompt_truth import sets_of, truth_of
 from tabs.watching import View
+from tests.tabs.image_to_prompt_pack import prompt_services
 from tests.tabs.tiny_pack import tiny_settings
 
 TERMS = (Term("oil & canvas", "media", 0.1, 0.08), Term("by night", "lighting", 0.02, -0.01))
@@ -56,6 +64,17 @@ def test_the_exact_prompt_is_in_use_unless_another_one_is_chosen():
     assert html.count("★ in use") == 1 and '<b class="exact">exact</b>' in html and "No." in html
 
 
+def test_an_exact_prompt_is_shown_to_the_letter():
+    html = reading([row("metadata", "a  <b>\nhouse", exact=True)], {}, "", 1)
+    assert "white-space:pre-wrap" in html and "a  &lt;b&gt;\nhouse</p>" in html
+
+
+def test_a_negative_prompt_is_in_use_only_where_there_is_no_other():
+    negative, low = row("interrogator", "blurry", cosine=0.1, negative=True), row("nearest", "near", cosine=-0.2)
+    assert chosen_of([negative, low]) is low and chosen_of([negative]) is negative
+    assert chosen_of([negative, low], "interrogator") is negative
+
+
 def test_other_rooms_get_the_prompt_in_use_and_its_picture_first():
     rows = [row("nearest", "near", cosine=0.6), row("zero_image", "zero", cosine=0.5)]
     assert parcel(result(*rows), 0, {}).prompt == "near"
@@ -85,7 +104,7 @@ def test_the_stage_shows_the_prompt_as_it_grows(tmp_path):
 
 
 def test_rows_survive_the_way_through_json_and_are_saved_without_their_folder():
-    before = row("interrogator", GROWN.text, cosine=0.42, grown=GROWN, others=(("x", 0.1),), seconds=2.0)
+    before = row("interrogator", GROWN.text, cosine=0.42, grown=GROWN, others=(("x", 0.1),), seconds=2.0, negative=True)
     assert row_of(json.loads(json.dumps(facts(before))), before.path) == before
     text = as_text([before, row("nearest", "=1+1")], "csv")
     assert "/tmp" not in text and "'=1+1" in text and text.count("\n") == 3
@@ -126,3 +145,54 @@ def test_prompts_to_compare_are_under_the_titles_of_their_methods(tmp_path):
     assert "Exact prompt" in sets_of(made, {}, {}).predictions
     with pytest.raises(BadRequest, match="nothing to compare yet"):
         sets_of(None, {}, {})
+
+
+def test_columns_of_the_truth_and_of_other_files_can_be_named(tmp_path):
+    made = result(row("nearest", "near", vector=np.ones(384)))
+    truth, rival = tmp_path / "truth.csv", tmp_path / "rival.csv"
+    truth.write_text("id,words,more\na.b,a fox,x\n", encoding="utf-8")
+    rival.write_text("id,said,more\na.b,a dog,x\n", encoding="utf-8")
+    with pytest.raises(BadRequest, match="Say which of them"):
+        truth_of(made, str(truth))
+    assert truth_of(made, str(truth), column="words") == {"a.b": "a fox"}
+    sets = sets_of(made, {}, {"a.b": "a fox"}, [str(rival)], "said")
+    assert sets.predictions["rival"] == {"a.b": "a dog"}
+    assert list(sets.vectors) == ["Nearest prompts"] and np.array_equal(
+        sets.vectors["Nearest prompts"]["a.b"], np.ones(384)
+    )
+
+
+def test_negative_prompts_are_neither_compared_nor_weighed_nor_painted(tmp_path):
+    services = prompt_services(tmp_path)
+    app = SimpleNamespace(services=services)
+    vector = np.ones(384, np.float32)
+    negative = row("interrogator", "blurry", negative=True, vector=vector)
+    made = result(negative, row("caption:x", "a fox", vector=vector), row("nearest", "near", vector=vector))
+    assert set(sets_of(made, {}, {}).predictions) == {"x", "Nearest prompts"}
+    with pytest.raises(BadRequest, match="what the pictures are not"):
+        sets_of(result(negative), {}, {})
+    truth = tmp_path / "truth.csv"
+    truth.write_text("id,words,more\na.b,a fox,x\n", encoding="utf-8")
+    with pytest.raises(BadRequest, match="at least two pictures"):
+        weighed(app, made, str(truth), "words")
+    with pytest.raises(BadRequest, match="at least two methods"):
+        weighed(app, result(negative, made.rows[1]), str(truth), "words")
+    request, _ = painted(app, made, 0, "", "", 1, "")
+    assert request.prompts == ("a fox", "near")
+    with pytest.raises(BadRequest, match="no prompt to paint yet"):
+        painted(app, result(negative), 0, "", "", 1, "")
+
+
+def test_a_submission_is_offered_for_methods_with_vectors(tmp_path):
+    vector = np.ones(384, np.float32)
+    rows = (row("caption:x", "a fox", vector=vector), row("ensemble", "near", vector=vector), row("nearest", "n"))
+    path, told = written(result(*rows), "ensemble")
+    assert Path(path).name == "submission.csv" and "1 picture with 384 rows each" in told
+    assert read_submission(path).ids == ("a.b",)
+    with gr.Blocks():
+        part = Submission(gr.State(None))
+    shown = part.fill(result(*rows), {"x": "X-ray"})
+    assert shown[part.method].choices == [("X-ray", "caption:x"), ("Ensemble", "ensemble")]
+    assert shown[part.method].value == "ensemble" and not part.fill(result(), {})[part.row].visible
+    with pytest.raises(BadRequest, match="find the words"):
+        written(None, "ensemble")

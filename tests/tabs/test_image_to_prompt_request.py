@@ -1,10 +1,14 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from common.errors import BadRequest
 from models.catalog import Catalog
 from models.families.sentence import SPECS as SENTENCE
+from tabs.image_to_prompt_heads import asked
 from tabs.image_to_prompt_owned import check_owned, mine, owned, shown_name
-from tabs.image_to_prompt_request import make_request, preset, weights_of, weights_text
+from tabs.image_to_prompt_request import lists_at, make_request, preset, weights_of, weights_text
 from tests.tabs.captioning_pack import CAPTIONERS
 from tests.tabs.tiny_pack import SPECS, tiny_settings
 
@@ -81,8 +85,6 @@ def test_the_preset_is_that_of_blip_and_coca():
 
 
 def test_on_a_public_page_names_belong_to_visitors(tmp_path):
-    from dataclasses import replace
-
     private = tiny_settings(tmp_path)
     public = replace(private, public=True)
     assert owned(private, "me", "birds") == "birds" and mine(private, "you", "birds")
@@ -92,3 +94,39 @@ def test_on_a_public_page_names_belong_to_visitors(tmp_path):
     check_owned(public, "me", full, None, "")
     with pytest.raises(BadRequest, match="not yours"):
         check_owned(public, "you", full)
+
+
+def test_lists_can_be_named_by_their_path(catalog, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("flavors.txt", "mediums.txt", "artists.txt"):
+        (data / name).write_text("x\n", encoding="utf-8")
+    (data / "picture.png").touch()
+    names = [path.rpartition("/")[2] for path in ask(catalog, list_paths=f"\n {data} \n").files]
+    assert names == ["flavors.txt", "mediums.txt"]
+    named = {"methods": ["interrogator"], "artists": True, "list_paths": str(data / "artists.txt")}
+    made = make_request(catalog, ["a.png"], named, ["own.txt"])
+    assert made.files == ("own.txt", str(data / "artists.txt"))
+    assert len(ask(catalog, list_paths=str(data), artists=True).files) == 3
+    with pytest.raises(BadRequest, match=r"gone\.txt is no file or folder on this machine"):
+        ask(catalog, list_paths=str(tmp_path / "gone.txt"))
+    public = replace(catalog.settings, public=True)
+    with pytest.raises(BadRequest, match="open to strangers"):
+        lists_at(public, str(data))
+    assert lists_at(public, "") == []
+
+
+def test_a_column_counts_for_nearest_alone(catalog, tmp_path):
+    assert ask(catalog, column="words").column == ""
+    named = {"methods": ["nearest"], "column": "words"}
+    assert make_request(catalog, ["a.png"], named, prompts="prompts.csv").column == "words"
+
+
+def test_a_head_is_trained_from_the_column_that_was_named(catalog, tmp_path):
+    app = SimpleNamespace(services=SimpleNamespace(settings=catalog.settings, catalog=catalog))
+    given = ["regression", "prompts.csv", "words", "mine", "", ["/x/1/a.png", "/x/2/b.png"], ""]
+    request, paths = asked(app, "me", *given)
+    assert request.column == "words" and request.name == "mine" and len(paths) == 2
+    given[5] = ["/x/1/a.png", "/x/2/a.png"]
+    with pytest.raises(BadRequest, match=r"Two of the pictures above are named a\.png"):
+        asked(app, "me", *given)

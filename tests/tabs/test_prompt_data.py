@@ -10,7 +10,8 @@ import pytest
 
 from common.errors import BadRequest
 from pipelines.prompt_data import embeddings, entries, explore
-from tabs import prompt_data, prompt_data_entries, prompt_data_explore, prompt_data_map, prompt_data_part
+from tabs import prompt_data, prompt_data_entries, prompt_data_explore, prompt_data_map
+from tabs.prompt_data_columns import columns
 from tabs.prompt_data_explored import fill as explored
 from tabs.prompt_data_explored import story as explored_story
 from tabs.prompt_data_files import Files, example_files
@@ -63,7 +64,7 @@ def test_a_first_look_shows_what_is_there_or_lists_the_columns(tmp_path):
     html = prompt_data_explore.peek([str(tmp_path / "odd.csv")], "")
     assert "has no column of prompts: it has &quot;words&quot;, &quot;&lt;b&gt;mood&lt;/b&gt;&quot;." in html
     assert "a cat" in prompt_data_explore.peek([str(tmp_path / "odd.csv")], "words")
-    assert [name for _, name in prompt_data_part.columns([str(tmp_path / "odd.csv")])] == ["", "words", "<b>mood</b>"]
+    assert [name for _, name in columns([str(tmp_path / "odd.csv")])] == ["", "words", "<b>mood</b>"]
 
 
 def test_predictions_stand_beside_the_truth_at_first_sight(wrong):

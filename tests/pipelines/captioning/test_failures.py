@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 
 from common.errors import AtelierError, BadRequest, OutOfMemory
+from pipelines.captioning import run as module
 from pipelines.captioning.run import run
 from pipelines.steps import Step
+from safeguards.admit import admit
 from tests.pipelines.captioning.conftest import ask, collect
-from tests.pipelines.captioning.tiny import BREAKS_AT
+from tests.pipelines.captioning.tiny import BREAKS_AT, ColourNamer
 
 
 def test_bad_files_become_rows_and_the_rest_goes_on(services, paths, tmp_path):
@@ -113,3 +115,34 @@ def test_a_file_that_goes_away_keeps_the_captions_it_has(services, paths):
     _, result = collect(run(ask(paths, "namer", "contrary"), services), remove)
     mine = [row for row in result.rows if row.picture == 1]
     assert [bool(row.captions) for row in mine] == [True, False] and "missing" in mine[1].error
+
+
+def test_a_picture_that_does_not_fit_into_memory_fails_alone(services, paths, monkeypatch):
+    def full(path: str, settings: object) -> object:
+        if str(path) == paths[1]:
+            raise MemoryError
+        return admit(path, settings)
+
+    monkeypatch.setattr(module, "admit", full)
+    _, result = collect(run(ask(paths, "namer", "contrary"), services))
+    assert result.captioned == 3 and [row.picture for row in result.rows if row.error] == [1]
+    assert "1.png needs more memory" in next(row.error for row in result.rows if row.error)
+
+
+class Speechless(ColourNamer):
+    """Finds no words for blue pictures."""
+
+    def caption(self, pictures, decoding):
+        *drafts, made = super().caption(pictures, decoding)
+        yield from drafts
+        yield [[] if "blue" in captions[0].text else captions for captions in made]
+
+
+def test_a_picture_without_any_caption_has_a_sentence(services, paths, monkeypatch):
+    with services.pool.use("namer") as model:
+        monkeypatch.setattr(model, "caption", Speechless().caption)
+    _, result = collect(run(ask(paths), services))
+    assert [row.picture for row in result.rows if not row.captions] == [1] and result.captioned == 3
+    assert result.rows[1].error.startswith("No caption was found")
+    with pytest.raises(BadRequest, match="No caption was found"):
+        collect(run(ask(paths[1:2]), services))

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from pipelines.captioning import run as module
-from pipelines.captioning.run import run
+from pipelines.captioning.run import run, small
+from pipelines.captioning.table import table
 from pipelines.steps import Step
 from tests.pipelines.captioning.conftest import ask, collect
 
@@ -120,3 +121,29 @@ def test_the_recipe_holds_what_was_asked(services, paths):
     assert recipe["settings"]["decoding"]["method"] == "sample" and recipe["settings"]["blend"] == 0.25
     assert recipe["settings"]["captioners"] == ["namer", "contrary"] and recipe["settings"]["ranker"] == "judge"
     assert len(recipe["parents"]) == 4 and not any(Path(paths[0]).parent.name in str(p) for p in recipe["parents"])
+
+
+def test_side_by_side_each_does_what_it_can_and_says_what_it_cannot(services, paths):
+    _, result = collect(run(ask(paths, "namer", "contrary", detail="more", no_repeat=2), services))
+    assert result.captioned == 4 and not any(row.error for row in result.rows)
+    assert [note.partition(",")[0] for note in result.notes] == [
+        f"{name} namer has no no_repeat and no detail" for name in ("Colour", "Contrary")
+    ]
+
+
+def test_files_of_one_name_are_told_apart_in_the_table(services, paint, tmp_path):
+    (tmp_path / "b").mkdir()
+    paths = [paint("1.png", "red"), paint("b/1.png", "blue")]
+    _, result = collect(run(ask(paths), services))
+    assert [(row.file_name, row.caption) for row in table(result.rows)] == [
+        ("1.png", "a red picture"),
+        ("1 (2).png", "a blue picture"),
+    ]
+    assert result.notes == ("Several files are named 1.png; in the table another one is 1 (2).png.",)
+
+
+def test_a_large_picture_is_made_smaller_and_others_are_not():
+    large = Image.new("RGB", (4100, 3080), (10, 20, 30))
+    assert small(large).size == (1367, 1027) and small(large).getpixel((5, 5)) == (10, 20, 30)
+    for size in ((2000, 2000), (9000, 900)):
+        assert small(picture := Image.new("RGB", size)) is picture

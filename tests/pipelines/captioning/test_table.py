@@ -10,6 +10,7 @@ from common.errors import BadRequest
 from models.families.caption_contract import Caption
 from pipelines.captioning import table as module
 from pipelines.captioning.datasets import coco, pairs
+from pipelines.captioning.namesakes import told_of_namesakes
 from pipelines.captioning.rows import CaptionRow, ScoredCaption
 from pipelines.captioning.table import TableRow, read_table, table, write_csv, write_jsonl
 from pipelines.evaluation.coco import read_captions, write_captions
@@ -142,3 +143,29 @@ def test_pairs_and_references_to_train_with(tmp_path):
     made = read_captions(write_captions(coco(rows), tmp_path / "captions.json"))
     assert made.files == {1: "one.png", 2: "=x.png"}
     assert made.captions[1] == ("a dog", "a brown dog", "=1+1")
+
+
+def namesakes(*paths: str) -> list[CaptionRow]:
+    return [CaptionRow(k, path, "x", "namer", (scored(f"caption {k}"),)) for k, path in enumerate(paths)]
+
+
+def test_files_of_one_name_get_names_of_their_own():
+    rows = namesakes("/a/1.png", "/b/1.png", "/c/1 (2).png", "/d/1.png", "/b/1.png", "/e/2.png")
+    assert [row.file_name for row in table(rows)] == [
+        "1.png", "1 (3).png", "1 (2).png", "1 (4).png", "1 (3).png", "2.png",
+    ]  # fmt: skip
+    made = coco(table(rows))
+    assert len(made.files) == 5 and made.captions[1] == ("caption 0",)
+    (told,) = told_of_namesakes(rows)
+    assert told == "Several files are named 1.png; in the table another one is 1 (3).png (and 1 more so)."
+    assert told_of_namesakes(namesakes("/a/1.png", "/a/2.png")) == []
+    many = [row.file_name for row in table(namesakes(*(f"/{k}/x.png" for k in range(1000))))]
+    assert len(set(many)) == 1000 and many[-1] == "x (1000).png"
+
+
+def test_pairs_of_two_folders_that_would_be_one_file_are_refused(tmp_path):
+    (tmp_path / "1.png").touch()
+    rows = [TableRow("a/1.png", "a dog"), TableRow("a/1.png", "a wet dog"), TableRow("b/1.png", "a cat")]
+    assert len(list(pairs(rows[:2], tmp_path))) == 2
+    with pytest.raises(BadRequest, match=r'names "a/1.png" and "b/1.png", which would be one file'):
+        list(pairs(rows, tmp_path))

@@ -11,6 +11,7 @@ from pipelines.evaluation import __main__ as command
 from pipelines.evaluation import run as module
 from pipelines.evaluation.bootstrap import Estimate
 from pipelines.evaluation.run import EvaluationRequest, run
+from safeguards.admit import admit
 from tests.pipelines.captioning.conftest import collect
 
 
@@ -122,3 +123,34 @@ def test_the_printed_table_has_the_interval():
     said = command.table({"CIDEr-D": Estimate(1.23456, 1.1, 1.3, 5000)})
     assert "1.2346" in said and "1.1000 – 1.3000" in said and "5,000" in said
     assert len({len(line) for line in said.splitlines()}) == 1
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders_or_refused(tmp_path):
+    names = ("a/1.png", "b/1.png", "a/2.png")
+    known = {
+        "images": [{"id": k, "file_name": name} for k, name in enumerate(names)],
+        "annotations": [{"image_id": k, "caption": "x"} for k in range(3)],
+    }
+    (tmp_path / "captions.json").write_text(json.dumps(known))
+
+    def asked(*names: str) -> dict:
+        table = write_csv([TableRow(name, f"of {name}") for name in names], tmp_path / "t.csv")
+        return EvaluationRequest.from_files(tmp_path / "captions.json", table).candidates
+
+    assert asked("b/1.png", "a/1.png", "2.png") == {1: "of b/1.png", 0: "of a/1.png", 2: "of 2.png"}
+    with pytest.raises(BadRequest, match=r'"1.png" could be the image "a/1.png" or "b/1.png"'):
+        asked("1.png", "2.png")
+    with pytest.raises(BadRequest, match=r'names "2.png" and "c/2.png", which are one image'):
+        asked("2.png", "c/2.png")
+
+
+def test_a_picture_that_does_not_fit_into_memory_has_no_clip_score(services, files, monkeypatch):
+    def full(path: object, settings: object) -> object:
+        if "red" in str(path):
+            raise MemoryError
+        return admit(path, settings)
+
+    monkeypatch.setattr(module, "admit", full)
+    _, result = collect(run(EvaluationRequest.from_files(*files), services))
+    assert result.estimates["CLIPScore"].count == 2
+    assert any("red.png needs more memory" in said for _, said in result.refused)

@@ -8,7 +8,9 @@ import torch
 
 from benchmarks.plain_interrogator import grow
 from models.prompting.readers import joined, reader_of
-from pipelines.image_to_prompt.chain import EXACT, PRUNED, Chain, attributed, described
+from pipelines.image_to_prompt import chain as module
+from pipelines.image_to_prompt.chain import EXACT, PRUNED, Chain
+from pipelines.image_to_prompt.worth import attributed, described
 from tests.models.conftest import hub, hub_pool  # noqa: F401 (fixtures)
 
 PHRASES = [
@@ -119,3 +121,32 @@ def test_attribution_leaves_one_phrase_out(clip, image):
     alone = attributed(reader, image, described(reader, image, "", PHRASES[:1]))
     assert alone.terms[0].loss is None and alone.terms[0].gain == pytest.approx(alone.cosine)
     assert torch.isfinite(torch.tensor(losses)).all()
+
+
+@pytest.mark.parametrize("start", [START, ""])
+def test_a_step_read_in_chunks_chooses_the_same_and_can_be_stopped_inside(clip, image, start, monkeypatch):
+    effort = replace(EXACT, least=3, most=3)
+    whole = Chain(reader_of(clip), image, start, PHRASES, effort)
+    steps = list(whole.grow())
+    monkeypatch.setattr(module, "CHUNK", 6)
+    chunked = Chain(reader_of(clip), image, start, PHRASES, effort)
+    beats = list(chunked.grow())
+    grown = [beats[3], beats[7], beats[10]]  # of 20, 19 and 18 candidates by 6
+    assert [step.text for step in grown] == [step.text for step in steps] and len(beats) == 11
+    assert [step.curve for step in grown] == [pytest.approx(step.curve, abs=1e-6) for step in steps]
+    assert chunked.compared == whole.compared and chunked.best.text == whole.best.text
+    assert [beat.text for beat in beats[4:7]] == [steps[0].text] * 3
+    first = next(Chain(reader_of(clip), image, start, PHRASES, effort).grow())
+    if start:
+        assert first.text == START and len(first.curve) == 1
+    else:  # before there is a prompt, the best of what was read
+        assert first.text in texts(PHRASES) and first.cosine <= steps[0].cosine + 1e-6
+
+
+def test_the_first_of_equals_wins_across_chunks(clip, image, monkeypatch):
+    doubled = [("red house", "one"), *PHRASES[1:], ("Red house", "two")]  # the same tokens
+    found = []
+    for size in (6, 256):
+        monkeypatch.setattr(module, "CHUNK", size)
+        found.append([step.text for step in Chain(reader_of(clip), image, START, doubled, EXACT).grow()][-1])
+    assert found[0] == found[1]

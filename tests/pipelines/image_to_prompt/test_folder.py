@@ -10,7 +10,9 @@ from PIL import Image
 from common.errors import BadRequest
 from pipelines.image_to_prompt import folder as module
 from pipelines.image_to_prompt.folder import FolderRequest, prompts_of, run
+from pipelines.prompt_data.entry_files import read_entries
 from pipelines.prompt_data.prompts_file import read_prompts
+from safeguards.recipe import Recipe, stamp_png
 from tests.pipelines.captioning.tiny import NAMES
 from tests.pipelines.image_to_prompt.conftest import collect
 
@@ -106,3 +108,29 @@ def test_nonsense_is_refused(services, request_of, tmp_path):
     services.catalog.settings = replace(services.settings, public=True)
     with pytest.raises(BadRequest, match="strangers"):
         request_of().resolve(services.catalog)
+
+
+def test_a_long_prompt_is_written_whole_and_to_the_letter(services, pictures, request_of, tmp_path):
+    prompt = "=a  red\nhouse, " + "very " * 400 + "old"
+    stamp_png(Image.new("RGB", (40, 30), (219, 51, 46)), Recipe("text_to_image", "x", settings={"prompt": prompt}),
+              pictures / "long.png")  # fmt: skip
+    _, result = collect(run(request_of(), services))
+    assert dict(prompts_of(result.table, "metadata")) == {"long.png": prompt}
+    assert next(row for row in rows_of(result.table) if row["method"] == "metadata")["prompt"] == f"'{prompt}"
+    (entry,) = (each for each in read_entries([result.table]) if each.name == "metadata")
+    assert dict(entry.prompts) == {"long": prompt}
+
+
+def test_a_kill_inside_of_quotes_costs_one_row(services, request_of):
+    _, result = collect(run(request_of(), services))
+    before = rows_of(result.table)
+    with open(result.table, "a", encoding="utf-8") as file:
+        file.write('2.png,interrogator,"a blue, big\n')
+    _, result = collect(run(request_of(start="a picture"), services))
+    assert [row for row in rows_of(result.table) if row["run"]][:4] == before and result.done == 4
+    assert len([row for row in rows_of(result.table) if row["run"]]) == 8
+
+
+def test_a_negative_prompt_is_named_so(services, request_of):
+    _, result = collect(run(replace(request_of(), request=replace(request_of().request, mode="negative")), services))
+    assert {row["method"] for row in rows_of(result.table)} == {"negative"}

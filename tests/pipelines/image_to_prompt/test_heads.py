@@ -41,7 +41,7 @@ def test_leave_one_out_is_what_leaving_out_gives(pairs):
 def test_the_gap_between_pictures_and_texts_is_taken_out(pairs):
     inputs, targets = pairs
     head = fit("zero_image", "clip", "1", inputs, targets)
-    pictures = 0.5 * inputs + np.full(8, 2.0)  # the same cloud elsewhere, and smaller
+    pictures = inputs + np.full(8, 2.0)  # the same cloud elsewhere
     right = (head.corrected(pictures).predict(pictures) * targets).sum(1).mean()
     assert right == pytest.approx((head.predict(inputs) * targets).sum(1).mean(), abs=1e-3)
     assert (head.predict(pictures) * targets).sum(1).mean() < right - 0.1
@@ -78,3 +78,9 @@ def test_what_cannot_be_fitted_is_refused(pairs):
     broken[3, 3] = np.nan
     with pytest.raises(BadRequest, match="NaN"):
         fit("regression", "clip", "1", broken, pairs[1])
+
+
+def test_a_head_says_the_same_of_a_picture_whatever_lies_beside_it(pairs):
+    head = fit("zero_image", "clip", "1", *pairs).corrected(pairs[0] + 1)
+    alone = np.concatenate([head.predict(row[None]) for row in pairs[0]])
+    assert np.allclose(alone, head.predict(pairs[0]), atol=1e-6)

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from common.errors import BadRequest
+from pipelines.image_to_prompt import lists
 from pipelines.image_to_prompt.lists import BUILT_IN, FOLDER, NEGATIVE, built_in, gather, read_list
+from pipelines.image_to_prompt.recent import Recent
 from pipelines.image_to_prompt.wary import flags
 
 ALL = (*BUILT_IN, NEGATIVE)
@@ -116,3 +118,23 @@ def test_a_list_that_adds_nothing_is_left_out(tmp_path):
     phrase = built_in("media").phrases[0]
     (tmp_path / "mine.txt").write_text(f"{phrase.upper()}\n", encoding="utf-8")
     assert [each.name for each in gather(["media"], [tmp_path / "mine.txt"])] == ["media"]
+
+
+def test_a_file_is_read_again_only_when_it_changed(phrases, monkeypatch):
+    path = phrases("mine.txt", "red")
+    read = []
+    monkeypatch.setattr(lists, "_read", lambda path, before=lists._read: (read.append(path), before(path))[1])
+    assert read_list(path) is read_list(path) and len(read) == 1
+    read_list(path, artists=True)
+    assert len(read) == 2
+    phrases("mine.txt", "red", "blue")
+    assert read_list(path).phrases == ("red", "blue") and len(read) == 3
+
+
+def test_what_is_kept_in_memory_has_a_limit():
+    kept = Recent(10)
+    for key, weight in (("a", 4), ("b", 4), ("huge", 11)):
+        assert kept.keep(key, key.upper(), weight) == key.upper()
+    assert kept.get("a") == "A" and kept.get("huge") is None
+    kept.keep("c", "C", 4)  # of a and b the one longest unused makes room
+    assert (kept.get("a"), kept.get("b"), kept.get("c")) == ("A", None, "C")

@@ -10,7 +10,10 @@ from PIL import Image
 
 from common.errors import BadRequest, Blocked
 from pipelines.evaluation.sentences import sentence_vectors
+from pipelines.image_to_prompt import chain, lists, tools
+from pipelines.image_to_prompt.lists import built_in
 from pipelines.image_to_prompt.run import run
+from pipelines.image_to_prompt.vectors import PhraseVectors
 from safeguards.recipe import Recipe, stamp_png
 from tests.pipelines.image_to_prompt.conftest import collect
 
@@ -59,6 +62,22 @@ def test_stop_keeps_the_best_so_far(services, paths, ask):
     assert result.rows[1].prompt == "a blue picture"
 
 
+def test_a_stop_inside_the_first_step_keeps_the_best_so_far(services, paths, ask, monkeypatch):
+    monkeypatch.setattr(chain, "CHUNK", 1)
+    seen = []
+
+    def third(step):
+        seen.extend([step] if "curve" in step.data else [])
+        return len(seen) == 3
+
+    _, result = collect(run(ask(paths[:1], mode="best", start="a thing"), services), third)
+    assert [step.data["prompt"] for step in seen] == ["a thing"] * 3 and result.rows[0].prompt == "a thing"
+    seen.clear()
+    _, result = collect(run(ask(paths[:1], mode="negative"), services), third)
+    best = min(seen, key=lambda step: step.data["cosine"])
+    assert result.stopped and result.rows[0].prompt == best.data["prompt"] and result.rows[0].negative
+
+
 def test_without_a_captioner_the_lists_begin(namers, paths, ask):
     services = namers(without=("captioner",))
     _, result = collect(run(ask(paths, mode="fast", captioners=()), services))
@@ -84,8 +103,26 @@ def test_a_prompt_in_the_file_is_shown_first(services, tmp_path, ask):
     path = stamp_png(Image.new("RGB", (40, 30), (219, 51, 46)), recipe, tmp_path / "made.png")
     _, result = collect(run(ask([path], methods=("caption", "interrogator"), mode="fast"), services))
     exact, *others = sorted(result.rows, key=lambda row: not row.exact)
-    assert exact.exact and exact.method == "metadata" and exact.prompt == "a red house" and "CLIP Atelier" in exact.note
+    assert exact.exact and exact.method == "metadata" and "CLIP Atelier" in exact.note
+    assert exact.prompt == "a  red\nhouse"  # to the letter
     assert not any(row.exact for row in others) and len(others) == 2
+    assert result.rows[0] is exact
+
+
+def test_the_prompts_of_vqgan_clip_are_exact_too(services, tmp_path, ask):
+    recipe = Recipe("vqgan_clip", "vqgan", settings={"prompts": " red:2 | blue:-1 "})
+    path = stamp_png(Image.new("RGB", (40, 30), (219, 51, 46)), recipe, tmp_path / "made.png")
+    _, result = collect(run(ask([path], mode="fast"), services))
+    assert (result.rows[0].method, result.rows[0].prompt) == ("metadata", "red:2 | blue:-1")
+
+
+def test_a_stop_during_captioning_keeps_the_exact_prompt(services, tmp_path, ask):
+    recipe = Recipe("text_to_image", "sd-turbo", settings={"prompt": "moss"})
+    path = stamp_png(Image.new("RGB", (40, 30), (219, 51, 46)), recipe, tmp_path / "made.png")
+    request = ask([path], methods=("caption", "interrogator"), mode="fast")
+    steps, result = collect(run(request, services), lambda step: "captions by" in step.note)
+    assert result.stopped and [(row.method, row.prompt) for row in result.rows] == [("metadata", "moss")]
+    assert steps[-1].data["rows"][0].exact
 
 
 def test_captioners_are_methods_of_their_own(services, paths, ask):
@@ -183,3 +220,83 @@ def test_resolving_twice_changes_nothing_and_forbidden_beginnings_are_blocked(se
         replace(once, start="a nude child").resolve(services.catalog)
     with pytest.raises(BadRequest, match="allowed are 1 to"):
         replace(once, paths=()).resolve(services.catalog)
+
+
+def test_a_negative_prompt_is_no_guess(services, paths, ask, phrases):
+    request = ask(
+        paths[:1], methods=("interrogator", "caption", "zero_image", "ensemble"), mode="negative", captioners=("namer",)
+    )
+    _, result = collect(run(request, services))
+    (negative,) = by_method(result, "interrogator")
+    caption, head, ensemble = (by_method(result, name)[0] for name in ("caption:namer", "zero_image", "ensemble"))
+    assert negative.negative and not caption.negative and negative.vector is not None
+    mixed = (caption.vector + head.vector) / np.linalg.norm(caption.vector + head.vector)
+    assert np.allclose(ensemble.vector, mixed, atol=1e-5)
+    unwanted = built_in("negative").phrases
+    for row in (head, ensemble):
+        texts = {text for text, _ in row.others}
+        assert not texts & set(unwanted)
+    assert "interrogator" not in result.prompt_sets().predictions and "interrogator" not in result.methods()
+    assert result.vectors("interrogator") == {}
+    with pytest.raises(BadRequest, match="at least two other methods"):
+        collect(run(ask(paths[:1], methods=("interrogator", "caption", "ensemble"), mode="negative"), services))
+
+
+def test_a_beginning_that_fits_is_chosen(namers, paths, ask, phrases):
+    services = namers(without=("captioner",))
+    subjects = phrases("subjects.txt", "red red red red red red red red", "red house")
+    for mode in ("best", "fast", "classic"):
+        request = ask(paths[:1], mode=mode, captioners=(), files=(subjects,), budget=8)
+        (row,) = collect(run(request, services))[1].rows
+        assert row.grown.start == "red house" and row.grown.tokens <= row.grown.limit == 8
+    long = phrases("long.txt", "red red red red red red red red")
+    with pytest.raises(BadRequest, match="No phrase of the lists fits into 8 tokens"):
+        collect(run(ask(paths[:1], mode="fast", captioners=(), files=(long,), budget=8), services))
+
+
+@pytest.mark.parametrize("mode", ["best", "fast", "classic"])
+def test_a_beginning_too_long_says_which_end_is_not_read(services, paths, ask, mode):
+    start = " ".join(["word"] * 20 + ["and", "the", "very", "end"])
+    request = ask(paths[:1], mode=mode, start=start, budget=22)
+    (row,) = collect(run(request, services))[1].rows
+    assert "The beginning has 26 tokens, more than the budget of 22: beyond it is “and the very end”." in row.note
+    assert row.prompt == start
+    with services.pool.use("judge") as judge:
+        judge.token_limit = 12
+        (row,) = collect(run(replace(request, budget=None), services))[1].rows
+    assert "of which the ranker reads 12: not “word" in row.note and row.note.endswith("Nothing is added to it.")
+
+
+@pytest.mark.parametrize("mode", ["best", "fast", "classic"])
+def test_a_list_of_what_nobody_wants_alone_is_refused(namers, paths, ask, phrases, mode):
+    services = namers(without=("captioner",))
+    negative = phrases("negative.txt", "blurry", "noise")
+    with pytest.raises(BadRequest, match="only list of phrases is “negative”"):
+        collect(run(ask(paths[:1], mode=mode, files=(negative,), captioners=()), services))
+    assert collect(run(ask(paths[:1], mode="negative", files=(negative,), captioners=()), services))[1].rows[0].prompt
+
+
+def test_what_has_not_changed_is_not_read_again(services, paths, ask, phrases, monkeypatch):
+    prompts = phrases("prompts.csv", "prompt", "a red car", "a blue sea")
+    request = ask(paths[:1], methods=("interrogator", "nearest"), mode="fast", prompts=prompts)
+    _, before = collect(run(request, services))
+    read = []
+    monkeypatch.setattr(lists, "_read", read.append)
+    monkeypatch.setattr(PhraseVectors, "_take", lambda self, piece, wanted: read.append(piece))
+    monkeypatch.setattr(tools, "read_prompts", lambda *_, **__: read.append("prompts"))
+    _, after = collect(run(request, services))
+    assert read == [] and [row.prompt for row in after.rows] == [row.prompt for row in before.rows]
+    assert {path.parent.parent.name for path in services.settings.output.rglob("*.safetensors")} == {
+        "phrase_vectors", "prompt_vectors",
+    }  # fmt: skip
+
+
+def test_another_file_of_the_same_name_is_read(services, paths, ask, phrases):
+    prompts = phrases("prompts.csv", "prompt", "a red car")
+    request = ask(paths[:1], methods=("nearest",), prompts=prompts)
+    assert collect(run(request, services))[1].rows[0].prompt == "a red car"
+    phrases("prompts.csv", "words,prompt", "a red barn,a blue lake")
+    assert collect(run(request, services))[1].rows[0].prompt == "a blue lake"
+    assert collect(run(replace(request, column="words"), services))[1].rows[0].prompt == "a red barn"
+    with pytest.raises(BadRequest, match='no column "x"'):
+        collect(run(replace(request, column="x"), services))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -74,3 +76,30 @@ def test_numbers_that_are_none_are_an_error(services, reader, monkeypatch):
     with pytest.raises(AtelierError, match="NaN"):
         list(PhraseVectors(services, "judge").read(["red"], reader))
     assert PhraseVectors(services, "judge").missing(["red"]) == ["red"]
+
+
+def test_prompts_are_kept_apart_from_phrases(services, reader):
+    list(PhraseVectors(services, "judge").read(["red"], reader))
+    prompts = PhraseVectors(services, "judge", module.PROMPTS)
+    assert prompts.missing(["red"]) == ["red"] and list(prompts.read(["red"], reader)) == [1]
+    assert len(list(services.settings.output.glob("*_vectors/*/*.safetensors"))) == 2
+
+
+def test_neither_store_grows_without_limit(services, reader, monkeypatch):
+    def keep(*phrases):
+        known = PhraseVectors(services, "judge", module.PROMPTS)
+        list(known.read(phrases, reader))
+        return known
+
+    first, second = keep("red"), keep("blue")
+    pieces = list(second.folder.iterdir())
+    size = sum(piece.stat().st_size for piece in pieces)
+    for piece in pieces:
+        os.utime(piece, ns=(0, 0))
+    assert PhraseVectors(services, "judge", module.PROMPTS).missing(["red"]) == []  # which makes it the latest used
+    monkeypatch.setattr(module, "MB", 1.2 * size / 1e6)
+    keep("green")
+    again = PhraseVectors(services, "judge", module.PROMPTS)
+    assert again.missing(["red", "blue", "green"]) == ["blue"] and first.folder == again.folder
+    keep(*(f"word {number}" for number in range(200)))  # of what alone is too much a part is kept
+    assert sum(piece.stat().st_size for piece in again.folder.iterdir()) <= 1.2 * size + 400

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from common.errors import BadRequest
+from pipelines.evaluation.sentences import sentence_vectors
 from pipelines.prompt_data import compare
 from pipelines.prompt_data.compare import NO_TRUTH, CompareRequest
 from pipelines.prompt_data.prompt_sets import PromptSets
@@ -37,6 +40,15 @@ def test_the_figures_of_each_method(sentences, sets):
     assert some.mean.value == pytest.approx(1, abs=1e-6) and some.spread == pytest.approx(0, abs=1e-6)
     assert np.isnan(result.cosines[1, 3:]).all() and not np.isnan(result.cosines[:, :3]).any()
     assert result.notes == ("knows some has no prompt for 4 of 7 images.",) and len(steps) == 2
+
+
+def test_a_vector_counts_more_than_the_words_for_it(sentences, sets):
+    truth = sentence_vectors(sentences, list(sets.truth.values())).numpy()
+    known = dict(zip(list(sets.truth)[:2], 3 * truth[:2], strict=True))  # of any length
+    _, result = finish(compare.run(CompareRequest(replace(sets, vectors={"coca": known})), sentences))
+    assert result.cosines[0, :2] == pytest.approx(1, abs=1e-5) and result.cosines[0, 2:].max() < 0.9
+    with pytest.raises(BadRequest, match='vector of coca for "x" has no direction'):
+        replace(sets, vectors={"coca": {"x": np.zeros(384)}})
 
 
 def test_prompts_stand_side_by_side(sentences, sets):

@@ -86,3 +86,10 @@ def test_what_cannot_be_is_refused_in_a_sentence(competition, sentences, tmp_pat
     (tmp_path / "prompts.csv").write_text("id,prompt\na,a cat\n")
     with pytest.raises(BadRequest, match='Two methods are named "prompts"'):
         read_entries([competition / "prompts.csv", tmp_path / "prompts.csv"])
+
+
+def test_the_apostrophe_that_guards_a_cell_is_taken_off(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text("file,method,prompt\n'=1.png,'-x,'=a cat\n'hood.png,'-x,'tis a dog\n")
+    (entry,) = read_entries([file])
+    assert entry.name == "-x" and dict(entry.prompts) == {"=1": "=a cat", "'hood": "'tis a dog"}
