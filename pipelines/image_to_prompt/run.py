@@ -142,7 +142,7 @@ class _Work:
                 self._stopped = True
 
     def _interrogate(self, picture: Picture) -> Steps:
-        began, caption = time.monotonic(), self._request.start or self._captions.beginning(picture.number)
+        began, caption = time.monotonic(), self._beginning(picture)
         steps: Iterator[Growing | PromptRow] = self._methods.interrogator(picture, caption)
         while True:
             event = self._tried(picture, "interrogator", partial(next, steps, None))
@@ -157,6 +157,18 @@ class _Work:
                 self._stopped = True
                 self._rows.append(self._methods.kept(picture, began, stopped=True))
                 return
+
+    def _beginning(self, picture: Picture) -> str:
+        """What was asked for, else the caption or the lists' subject, whichever is nearer; "" leaves it to the lists.
+
+        A caption that is wrong would lead all that follows astray.
+        """
+        caption = self._captions.beginning(picture.number)
+        if self._request.start or not caption:
+            return self._request.start
+        subject = self._tools.interrogator.beginning(picture.image)
+        nearer = zip(self._tools.cosines([caption, subject], picture.image), (1, 0), (caption, subject), strict=True)
+        return max(nearer)[2] if subject else caption
 
     def _tried(self, picture: Picture, method: str, way: Any) -> Any:
         """What `way` gives, or a row with the sentence that says why it gave nothing."""

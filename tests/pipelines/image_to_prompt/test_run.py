@@ -242,6 +242,15 @@ def test_a_negative_prompt_is_no_guess(services, paths, ask, phrases):
         collect(run(ask(paths[:1], methods=("interrogator", "caption", "ensemble"), mode="negative"), services))
 
 
+def test_a_caption_farther_from_the_picture_than_a_subject_does_not_lead_astray(services, paths, ask, phrases):
+    subjects = phrases("subjects.txt", "red house", "blue house")
+    request = ask(paths[:1], mode="fast", captioners=("contrary",), files=(subjects,))
+    (row,) = collect(run(request, services))[1].rows
+    assert row.grown.start == "red house"
+    (row,) = collect(run(replace(request, start="a blue lake"), services))[1].rows
+    assert row.grown.start == "a blue lake"  # what somebody asks for is what it begins with
+
+
 def test_a_beginning_that_fits_is_chosen(namers, paths, ask, phrases):
     services = namers(without=("captioner",))
     subjects = phrases("subjects.txt", "red red red red red red red red", "red house")
