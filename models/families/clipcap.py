@@ -165,7 +165,13 @@ def _starter(name: str, title: str, note: str) -> ModelSpec:
 
 SPECS = (
     _starter(
-        "pictograms-clipcap", "Pictogram captions", "A small ClipCap for pictograms; it names photographs wrongly."
+        "pictograms-clipcap-mlp",
+        "Pictogram captions",
+        "A small ClipCap with the MLP mapper, for pictograms; of four photographs it names one.",
     ),
-    _starter("pictograms-clipcap-mlp", "Pictogram captions (MLP)", "A small ClipCap with the MLP mapper."),
+    _starter(
+        "pictograms-clipcap",
+        "Pictogram captions (Transformer)",
+        "A small ClipCap with the Transformer mapper; it names photographs wrongly.",
+    ),
 )
