@@ -90,7 +90,7 @@ class Controls:
             multiselect=True,
             max_choices=MAX_CAPTIONERS,
             label="Captioners",
-            info=f"Up to {MAX_CAPTIONERS}; the first begins the interrogator's prompt, unless a phrase of the lists is nearer",
+            info=f"Up to {MAX_CAPTIONERS}; the first begins the interrogator's prompt if no phrase is nearer",
         )
 
     def build_phrases(self) -> None:
