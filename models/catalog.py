@@ -44,6 +44,7 @@ class Catalog:
                 if spec.name not in taken:
                     taken.add(spec.name)
                     specs.append(spec)
+        specs.sort(key=lambda spec: spec.order)  # stable: what is equal stays as the families list it
         return cls((spec for spec in specs if spec.pack != "starter" or locate(spec, settings)), settings)
 
     def all(self, role: str | None = None) -> tuple[ModelSpec, ...]:

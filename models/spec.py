@@ -41,6 +41,7 @@ class ModelSpec:
     stays resident while loaded. `controls` maps the name of a setting to its `Range` or to the words that may be
     chosen. `files` are the patterns to fetch from the hub, each of which must match for the checkpoint to count as
     complete.
+    Of one pack and role, models with a lower `order` come first, and the first is what newcomers get.
     `looks` are the fractions of the steps after which fast ranking looks at a picture in the making.
     `load` imports its heavy libraries inside and returns the object that the role's contract describes; the object may
     offer `to(device)` and `close()`.
@@ -58,6 +59,7 @@ class ModelSpec:
     load: Callable[[LoadContext], Any]
     controls: Mapping[str, Range | tuple[str, ...]] = field(default_factory=dict)
     default_scheduler: str = ""
+    order: int = 0
     looks: tuple[float, ...] = (0.25, 0.5)
     note: str = ""
     files: tuple[str, ...] = ()

@@ -6,9 +6,9 @@ its vector, whose neighbours are words. From captions alone there are vectors on
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +16,17 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from models.families.pictograms_clip import read_folder
 from models.families.sentence import SentenceEncoder
 from training.clip import Photographs
-from training.clip_maps import upper
+from training.clip_maps import seen, upper
 from training.compose import Sample, recaption
 from training.data.captions import spoken_caption
 from training.pictures import Pictograms
 
 VOCABULARY, LONGEST = 3000, 28  # tokens
 END = "<|endoftext|>"
-BATCH = 256
 FEATURES, VECTOR = 1280, 256  # values of the two
 PHOTOS, WORDS = 0.25, 0.25  # shares of a batch: stand-ins for photographs, and captions alone
 BLIND = 0.15  # share of the others that show their vector only
@@ -118,7 +116,9 @@ class Eye:
     def __init__(self, maps: Path, clip: Path) -> None:
         sentence = SentenceEncoder()
         self._model = read_folder(clip, sentence).model
-        self._features = torch.from_numpy(_seen(maps, clip, self._model.visual.trunk))  # (M, FEATURES) float16
+        self._features = torch.from_numpy(
+            seen(maps, "features", clip, partial(upper, self._model.visual.trunk))
+        )  # (M, FEATURES) float16
         self._photographs = Photographs(sentence, self._features.device)
         self._texts = np.load(maps / "texts.npy", mmap_mode="r")
         self._gap = self._between()
@@ -155,17 +155,3 @@ class Eye:
         rows = np.linspace(0, len(self._texts) - 1, min(len(self._texts), 4096)).astype(int)
         texts = torch.from_numpy(self._texts[rows]).float()
         return self._both(self._features[rows].float())[:, FEATURES:].mean(0) - self._said(texts).mean(0)
-
-
-@torch.no_grad()
-def _seen(folder: Path, clip: Path, trunk: nn.Module) -> np.ndarray:
-    """Pooled features (M, FEATURES) float16 of all cached maps; kept beside them, for they take minutes."""
-    weights = hashlib.blake2b(b"".join(path.read_bytes() for path in sorted(clip.glob("*.safetensors"))), digest_size=6)
-    kept = folder / f"features-{weights.hexdigest()}.npy"
-    if not kept.exists():
-        maps, found = np.load(folder / "maps.npy", mmap_mode="r"), []
-        for start in tqdm(range(0, len(maps), BATCH), desc="features", unit="batch"):
-            part = torch.from_numpy(np.array(maps[start : start + BATCH])).float()
-            found.append(upper(trunk, part).half().numpy())
-        np.save(kept, np.concatenate(found))
-    return np.load(kept)

@@ -13,6 +13,7 @@ import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,8 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.families.efficientnet import imagenet_state
-from models.families.pictograms_clip import ARCHITECTURE, TEXT_TOWER, build, read_folder
+from models.families.efficientnet import LITE0, LITE2, imagenet_state
+from models.families.pictograms_clip import TEXT_TOWER, architecture, build, read_folder
 from models.families.sentence import SentenceEncoder
 from training.clip_maps import SPLIT, means, upper
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
@@ -32,7 +33,7 @@ SHARD_BYTES = 9_000_000
 
 @dataclass(frozen=True)
 class Batch:
-    """``maps`` (N, 112, 8, 8), ``texts`` and ``wrong`` (N, 384) float32; ``captions`` numbers equal captions alike."""
+    """``maps`` (N, C, 8, 8), ``texts`` and ``wrong`` (N, 384) float32; ``captions`` numbers equal captions alike."""
 
     maps: Tensor
     texts: Tensor
@@ -75,10 +76,10 @@ class Photographs:
     SHAPE = 0.37  # of the gamma distribution of a channel: features then resemble their mean with a cosine of 0.52
     NORM = 30.0  # about that of pooled features of sharp pictures
 
-    def __init__(self, sentence: SentenceEncoder, device: torch.device) -> None:
+    def __init__(self, sentence: SentenceEncoder, device: torch.device, network: str = LITE0) -> None:
         from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 
-        state = imagenet_state()
+        state = imagenet_state(network)
         self.rows, self.bias = state["classifier.weight"].to(device), state["classifier.bias"].to(device)
         self.directions = F.normalize(self.rows - self.rows.mean(0), dim=1)
         spread = torch.special.ndtri(torch.linspace(0.001, 0.999, 999, device=device))[:, None]
@@ -150,11 +151,14 @@ def train(args: argparse.Namespace) -> nn.Module:
     device, run, cache = accelerator.device, TrainingRun(args.run, args.minutes), Cache(args.maps)
     torch.manual_seed(args.seed)
     sentence = SentenceEncoder(str(device))
-    photographs, model = Photographs(sentence, device), build(ARCHITECTURE, sentence).to(device)
-    model.visual.trunk.load_state_dict(imagenet_state(), strict=False)
+    photographs = Photographs(sentence, device, args.network)
+    model = build(architecture(args.network), sentence).to(device)
+    model.visual.trunk.load_state_dict(imagenet_state(args.network), strict=False)
     before = copy.deepcopy(model.visual.trunk).eval()
     if run.begins_with(args.export):
-        model.load_state_dict(read_folder(args.export, sentence).model.state_dict())
+        shipped = read_folder(args.export, sentence).model.state_dict()
+        # Places are left behind: ``training.places`` teaches them anew when the rest is learned.
+        model.load_state_dict({name: shipped[name] for name in model.state_dict()})
     else:
         begin_names(model, photographs)
     trunk = model.visual.trunk
@@ -209,7 +213,7 @@ class Scale:
         self.parameter.data.copy_(state["logit_scale"])
 
 
-def export(model: nn.Module, folder: Path) -> None:
+def export(model: nn.Module, shape: dict[str, Any], folder: Path) -> None:
     """Half-precision shards under 10 MB and the config; the text tower is not ours and stays in its package."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.safetensors"):
@@ -223,12 +227,13 @@ def export(model: nn.Module, folder: Path) -> None:
         shards[-1][name] = value
     for number, shard in enumerate(shards, 1):
         save_file(shard, folder / f"model-{number:05d}-of-{len(shards):05d}.safetensors")
-    (folder / "config.json").write_text(json.dumps({"architecture": ARCHITECTURE}, indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps({"architecture": shape}, indent=2) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.clip", description=__doc__.splitlines()[0])
     common_arguments(parser, "clip")
+    parser.add_argument("--network", choices=(LITE0, LITE2), default=LITE0, help="the judge has other eyes: lite2")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the projections")
     parser.add_argument("--tower-rate", type=float, default=2e-4, help="learning rate of the upper image layers")
     parser.add_argument("--naming", type=float, default=0.5, help="weight of naming stand-ins for photographs")
@@ -239,7 +244,7 @@ def main() -> None:
     args = parser.parse_args()
     model = train(args)
     if args.export:
-        export(model.eval(), args.export)
+        export(model.eval(), architecture(args.network), args.export)
 
 
 if __name__ == "__main__":

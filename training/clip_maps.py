@@ -3,15 +3,17 @@
 The lower two thirds of EfficientNet-lite0 know edges and textures well enough already. Run once over every training
 picture, their output is all that the upper layers need, which then learn some twenty times faster than the whole tower.
 
-``maps.npy``: float16 (M, 112, 8, 8), memory-mapped; ``texts.npy``: float16 (M, 384), MiniLM means of the captions;
-``negatives.npy``: the same for a caption that is almost true (``training.hard_captions``), zeros where there is none;
-``captions.jsonl``: the captions themselves, and what the pictures show, to caption them anew.
+``maps.npy``: float16 (M, C, 8, 8), memory-mapped, of 112 channels (lite0) or 120 (lite2); ``texts.npy``: float16
+(M, 384), MiniLM means of the captions; ``negatives.npy``: the same for a caption that is almost true
+(``training.hard_captions``), zeros where there is none; ``captions.jsonl``: the captions themselves, and what the
+pictures show, to caption them anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +23,19 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.families.efficientnet import MEAN, STD, imagenet_state
+from models.families.efficientnet import LITE0, LITE2, MEAN, STD, imagenet_state
 from models.families.sentence import SentenceEncoder
 from training.compose import Sample, group, pair, render, single
 from training.hard_captions import wrong_caption
+from training.loop import digest
 from training.pictures import Pictograms, augment
 
 SPLIT = 5  # blocks below it are frozen: stride 16, so 8 x 8 cells at 128 pixels
-SHAPE = (112, 8, 8)
-BATCH = 32
+BATCH, SEEN = 32, 256  # pictures at once through the lower and through the upper part
 
 
 def lower(trunk: nn.Module, pixels: Tensor) -> Tensor:
-    """The frozen part of a timm EfficientNet: normalised pixels (N, 3, H, W) to maps (N, 112, H/16, W/16)."""
+    """The frozen part of a timm EfficientNet: normalised pixels (N, 3, H, W) to maps (N, C, H/16, W/16)."""
     x = trunk.bn1(trunk.conv_stem(pixels))
     for block in trunk.blocks[:SPLIT]:
         x = block(x)
@@ -42,10 +44,27 @@ def lower(trunk: nn.Module, pixels: Tensor) -> Tensor:
 
 def upper(trunk: nn.Module, maps: Tensor) -> Tensor:
     """The part that learns: maps to pooled features (N, 1280)."""
+    return trunk.forward_head(last_maps(trunk, maps))
+
+
+def last_maps(trunk: nn.Module, maps: Tensor) -> Tensor:
+    """The same before pooling: (N, 1280, 4, 4) at 128 pixels."""
     x = maps
     for block in trunk.blocks[SPLIT:]:
         x = block(x)
-    return trunk.forward_head(trunk.bn2(trunk.conv_head(x)))
+    return trunk.bn2(trunk.conv_head(x))
+
+
+@torch.no_grad()
+def seen(folder: Path, name: str, clip: Path, see: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """``see(maps)`` of all cached maps in ``folder``, float16; kept beside them by the weights of ``clip``."""
+    kept = folder / f"{name}-{digest(clip)}.npy"
+    if not kept.exists():
+        maps, found = np.load(folder / "maps.npy", mmap_mode="r"), []
+        for start in tqdm(range(0, len(maps), SEEN), desc=name, unit="batch"):
+            found.append(see(torch.from_numpy(np.array(maps[start : start + SEEN])).float()).half().numpy())
+        np.save(kept, np.concatenate(found))
+    return np.load(kept)
 
 
 def means(sentence: SentenceEncoder, texts: list[str]) -> np.ndarray:
@@ -69,17 +88,18 @@ def facts_of(sample: Sample) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def write(folder: Path, samples: list[Sample], rng: np.random.Generator) -> None:
+def write(folder: Path, samples: list[Sample], rng: np.random.Generator, network: str = LITE0) -> None:
     """Runs the frozen part over all samples, slightly moved and noisy as generators' pictures are."""
     import timm
 
-    trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-    trunk.load_state_dict(imagenet_state(), strict=False)
+    trunk = timm.create_model(network, num_classes=0)
+    trunk.load_state_dict(imagenet_state(network), strict=False)
     trunk.eval()
     sentence = SentenceEncoder()
     mean, std = (torch.tensor(value)[:, None, None] for value in (MEAN, STD))
     count = len(samples)
-    maps = open_memmap(folder / "maps.npy", "w+", np.float16, (count, *SHAPE))
+    shape = lower(trunk, torch.zeros(1, 3, 128, 128)).shape[1:]
+    maps = open_memmap(folder / "maps.npy", "w+", np.float16, (count, *shape))
     texts = open_memmap(folder / "texts.npy", "w+", np.float16, (count, 384))
     negatives = open_memmap(folder / "negatives.npy", "w+", np.float16, (count, 384))
     with open(folder / "captions.jsonl", "w") as file:
@@ -97,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.clip_maps", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data/pictograms"))
     parser.add_argument("--out", type=Path, default=Path("data/clip_maps"))
+    parser.add_argument("--network", choices=(LITE0, LITE2), default=LITE0, help="the judge has other eyes: lite2")
     parser.add_argument("--variants", type=int, default=4, help="captioned versions of every pictogram")
     parser.add_argument("--pairs", type=int, default=6000, help="compositions of two pictograms")
     parser.add_argument("--groups", type=int, default=4000, help="several copies of one pictogram, counted")
@@ -107,7 +128,7 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(args.seed)
-    write(args.out, draw(Pictograms(args.data), args.variants, args.pairs, args.groups, rng), rng)
+    write(args.out, draw(Pictograms(args.data), args.variants, args.pairs, args.groups, rng), rng, args.network)
 
 
 if __name__ == "__main__":

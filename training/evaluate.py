@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from training import caption_scores, clip_scores
+from training import caption_scores, clip_scores, generation_scores
 from training.data.photos import photos
 from training.pictures import Pictograms, on_background
 
@@ -26,11 +26,11 @@ def white(data: Pictograms, rows: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
-def vqgan(data: Pictograms, weights: Path) -> dict[str, float]:
+def vqgan(data: Pictograms, weights: Path, name: str = "pictograms-vqgan") -> dict[str, float]:
     """Mean PSNR in dB of held-out pictograms on white, and the share of the codebook that they use."""
     from diffusers import VQModel
 
-    model = VQModel.from_pretrained(weights / "pictograms-vqgan").eval()
+    model = VQModel.from_pretrained(weights / name).eval()
     psnr, used = [], torch.zeros(model.config.num_vq_embeddings, dtype=torch.bool)
     for rows in np.array_split(data.rows, max(len(data) // BATCH, 1)):
         pictures = white(data, rows)
@@ -69,22 +69,33 @@ def captioner(data: Pictograms, weights: Path, name: str = "pictograms-clipcap")
     }
 
 
-SCORES = {
-    "vqgan": vqgan,
-    "clip": clip,
-    "clipcap": captioner,
-    "clipcap-mlp": partial(captioner, name="pictograms-clipcap-mlp"),
+def generator(data: Pictograms, weights: Path, name: str = "pictograms-ldm") -> dict[str, Any]:
+    """R-precision by the judge, FID and KID on held-out captions (``training.generation_scores``)."""
+    return generation_scores.scores(generation_scores.Way(name), data.folder, weights)
+
+
+SCORES = {  # what is asked for -> how it is scored, and the folder of its weights
+    "vqgan": (vqgan, "pictograms-vqgan"),
+    "clip": (clip, "pictograms-clip"),
+    "judge": (clip, "pictograms-judge"),
+    "clipcap": (captioner, "pictograms-clipcap"),
+    "clipcap-mlp": (captioner, "pictograms-clipcap-mlp"),
+    "ldm": (generator, "pictograms-ldm"),
+    "student": (generator, "pictograms-student"),
+    "gan": (generator, "pictograms-gan"),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", choices=[*SCORES, []], help="which models; all when none is named")
+    parser.add_argument("what", nargs="*", choices=[*SCORES, []], help="which models; all there are when none is named")
     parser.add_argument("--data", type=Path, default=Path("data/pictograms"))
     parser.add_argument("--weights", type=Path, default=Path("weights"))
     args = parser.parse_args()
     data = Pictograms(args.data, splits=("held_out", "held_out_style"))
-    print(json.dumps({name: SCORES[name](data, args.weights) for name in args.what or SCORES}, indent=2))
+    names = args.what or [name for name, (_, folder) in SCORES.items() if (args.weights / folder).exists()]
+    results = {name: score(data, args.weights, folder) for name, (score, folder) in SCORES.items() if name in names}
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ measured when). ``--minutes`` bounds one sitting; the next sitting continues whe
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -30,6 +31,12 @@ def common_arguments(parser: argparse.ArgumentParser, run: str) -> None:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's choice")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--export", type=Path, help="write the averaged weights to this folder at the end")
+
+
+def digest(weights: Path) -> str:
+    """Twelve digits that change whenever the safetensors in this folder do."""
+    shards = sorted(weights.glob("*.safetensors"))
+    return hashlib.blake2b(b"".join(path.read_bytes() for path in shards), digest_size=6).hexdigest()
 
 
 def make_accelerator(device: str, threads: int) -> Accelerator:

@@ -1,12 +1,14 @@
 """A sheet of pictures for 48 fixed prompts: ``python -m training.samples --out weights/pictograms-ldm/samples.webp``.
 
-The same prompts and seeds for every release, never chosen by hand or by score, so that sheets can be compared.
+Another model of the dropdown is asked for with ``--model``; its sheet lies beside its own weights. The same prompts and
+seeds for every release, never chosen by hand or by score, so that sheets can be compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -15,6 +17,8 @@ from common.images import contact_sheet, to_pil
 from common.settings import Settings
 from models.catalog import Catalog
 from models.pool import ModelPool
+from pipelines.text_to_image import start
+from pipelines.text_to_image_request import TextToImageRequest
 
 PROMPTS = (
     "a pizza", "a red car", "a penguin", "a smiling cat in 3D style", "a red apple", "a blue car",
@@ -48,13 +52,11 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=1, help="pictures a prompt, side by side")
     args = parser.parse_args()
     settings = Settings(models="starter", weights=args.weights)
-    pool = ModelPool(Catalog.scan(settings), settings, ["cpu"])
-    spec, cards = pool.catalog.get(args.model), []
-    size, steps, guidance = (spec.controls[name].default for name in ("width", "steps", "guidance"))
+    pool, cards = ModelPool(Catalog.scan(settings), settings, ["cpu"]), []
+    asked = TextToImageRequest("-", model=args.model, candidates=args.each, seed=args.seed).resolve(pool.catalog)
     with pool.use(args.model) as model:
         for prompt in PROMPTS:
-            seeds = list(range(args.seed, args.seed + args.each))
-            run = model.start(prompt, "", seeds, int(size), int(size), int(steps), guidance, spec.default_scheduler)
+            run = start(model, replace(asked, prompt=prompt))
             while run.done < run.total:
                 run.step()
             cards.append(labelled(contact_sheet(to_pil(run.predicted()), args.each), prompt))

@@ -66,7 +66,11 @@ def patch_heat(
 def _sources(ranker: Any, features: bool | str) -> list[nn.Module]:
     """The modules whose outputs are read, in the order in which they work."""
     visual = ranker.model.visual
-    return [visual.trunk, visual] if features == "both" else [visual.trunk if features else visual]
+    if not features:
+        return [visual]
+    pool = getattr(visual.trunk, "global_pool", None)
+    pooled = pool if callable(pool) else visual.trunk
+    return [pooled, visual] if features == "both" else [pooled]
 
 
 def _scaled(vectors: Tensor, normalise: bool) -> Tensor:
@@ -84,6 +88,8 @@ def _last_map(visual: nn.Module) -> tuple[nn.Module, bool] | None:
     trunk = getattr(visual, "trunk", None)  # timm
     if hasattr(trunk, "blocks") and hasattr(trunk, "patch_embed"):
         return trunk.blocks[-1], False
+    if hasattr(trunk, "conv_head") and hasattr(trunk, "bn2"):  # EfficientNets; more than the pool may read their map
+        return trunk.bn2, True
     pool = getattr(trunk, "global_pool", None)
     pool = (
         pool
@@ -103,12 +109,13 @@ def _as_map(visual: nn.Module, parts: Tensor) -> Tensor:
 
 @contextmanager
 def _watched(module: nn.Module, see: Callable[[Tensor], Any]) -> Iterator[None]:
-    """Hand this thread's outputs of `module` to `see`."""
+    """Hand this thread's outputs of `module` to `see`; of a tower that knows places what it says of the whole."""
+    width = getattr(module, "width", None)
     thread = threading.get_ident()  # the ranker may be at work for another thread too
 
     def hook(_: Any, __: Any, output: Any) -> None:
         if threading.get_ident() == thread:
-            see(output[0] if isinstance(output, tuple) else output)
+            see(output[0] if isinstance(output, tuple) else output[:, :width])
 
     handle = module.register_forward_hook(hook)
     try:

@@ -2,16 +2,18 @@
 
 An open_clip ``CustomTextCLIP`` (Radford et al. 2021 with other towers). The text tower is the sentence encoder as it
 is; only the image tower and the two projections are trained (``training/clip.py``) and shipped. The image's projection
-is told, too, what ImageNet's classifier would call the picture (``models/naming_head.py``).
+is told, too, what ImageNet's classifier would call the picture (``models/naming_head.py``), and both towers where in
+the picture, or in the sentence, something stands (``models/places.py``).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.families.efficientnet import MEAN, STD
+from models.families.efficientnet import LITE0, MEAN, STD
 from models.families.sentence import SentenceEncoder
 from models.sources import require
 from models.spec import LoadContext, ModelSpec
@@ -20,33 +22,44 @@ if TYPE_CHECKING:
     import PIL.Image
     from torch import Tensor, nn
 
-ARCHITECTURE: dict[str, Any] = {
-    "embed_dim": 256,
-    "vision_cfg": {
-        "timm_model_name": "tf_efficientnet_lite0",
-        "timm_model_pretrained": False,
-        "timm_pool": "avg",
-        "timm_proj": "mlp",
-        "image_size": 128,
-    },
-    "naming": True,
-    "text_cfg": {"hf_pooler_type": "mean_pooler", "hf_proj_type": "mlp"},
-}
 TEXT_TOWER = "text.transformer."  # these weights come from the pip package, not from our shards
 
 
-def build(architecture: dict[str, Any], sentence: SentenceEncoder) -> nn.Module:
+TOKEN_LIMIT = 77
+
+
+def architecture(network: str = LITE0, places: int = 0) -> dict[str, Any]:
+    """The shape of a starter CLIP on this network of timm's; `places` is the width of a half's part, 0 for none."""
+    return {
+        "embed_dim": 256,
+        "vision_cfg": {
+            "timm_model_name": network,
+            "timm_model_pretrained": False,
+            "timm_pool": "avg",
+            "timm_proj": "mlp",
+            "image_size": 128,
+        },
+        "naming": True,
+        "places": places,
+        "text_cfg": {"hf_pooler_type": "mean_pooler", "hf_proj_type": "mlp"},
+    }
+
+
+def build(shape: dict[str, Any], sentence: SentenceEncoder) -> nn.Module:
     """A CLIP of this architecture around the sentence encoder's own transformer (shared, frozen)."""
     import open_clip
 
     from models.naming_head import NamingHead
+    from models.places import with_places
 
-    config = json.loads(json.dumps(architecture))
+    config = json.loads(json.dumps(shape))
     text = {**config["text_cfg"], "hf_model_name": sentence.transformer.name_or_path, "hf_model_pretrained": False}
     model = open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], text, output_dict=False)
     model.text.transformer = sentence.transformer
     if config.get("naming"):
         model.visual.head = NamingHead(model.visual.head, model.visual.trunk.num_features, config["embed_dim"])
+    if config.get("places"):
+        with_places(model, config["embed_dim"], config["places"], TOKEN_LIMIT)
     return model
 
 
@@ -57,7 +70,7 @@ class PictogramClip:
         import torch
 
         self.model, self.sentence, self.image_size = model.eval().requires_grad_(False), sentence, image_size
-        self.token_limit = 77
+        self.token_limit = TOKEN_LIMIT
         self.logit_scale = float(model.logit_scale.exp())
         self.mean = torch.tensor(MEAN)[:, None, None]
         self.std = torch.tensor(STD)[:, None, None]
@@ -98,13 +111,22 @@ class PictogramClip:
 
     def encode_texts(self, texts: list[str]) -> Tensor:
         """Sentences to unit vectors (N, D) on the CPU."""
+        return self._read(self.model.text, texts)
+
+    def encode_phrases(self, texts: list[str]) -> Tensor:
+        """As `encode_texts`, for texts that mean no places: what is strung together by commas has none, and a picture's
+        halves would please its end and its beginning."""
+        return self._read(getattr(self.model.text, "of_wholes", self.model.text), texts)
+
+    def _read(self, tower: Callable[[Tensor], Tensor], texts: list[str]) -> Tensor:
         import torch
+        import torch.nn.functional as F
 
         tokens = self.sentence.tokenizer(
             texts, padding=True, truncation=True, max_length=self.token_limit, return_tensors="pt"
         )
         with torch.no_grad():
-            return self.model.encode_text(tokens["input_ids"].to(self.device), normalize=True).float().cpu()
+            return F.normalize(tower(tokens["input_ids"].to(self.device)), dim=-1).float().cpu()
 
     def overflow(self, text: str) -> str:
         """The end of ``text`` that the ranker does not read; empty when it reads all."""
@@ -148,6 +170,20 @@ SPECS = (
         memory_mb=48,
         load=load,
         controls={},
-        note="EfficientNet-lite0 and MiniLM, aligned on pictograms; knows photographs by ImageNet's names.",
+        note="EfficientNet-lite0 and MiniLM, aligned on pictograms; knows ImageNet's names, and left from right.",
+    ),
+    ModelSpec(
+        name="pictograms-judge",
+        title="Pictogram judge",
+        role="ranker",
+        pack="starter",
+        source="pictograms-judge",
+        revision=None,
+        licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
+        download_mb=17,
+        memory_mb=70,
+        load=load,
+        controls={},
+        note="EfficientNet-lite2 and MiniLM, trained apart, to score what the other one optimised.",
     ),
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of
-from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style
+from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style, wants_background
 from models.families.sampling import Conditioning, Sampling
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SIZE = 128
 SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
-STRENGTH = 0.7  # how much of the noise schedule is painted over the first neighbour
+STRENGTH = 0.5  # how much of the noise schedule is painted over the first neighbour; more smears what it shows
+REPAINTED = 0.7  # the same where a background is asked for, which less cannot change
 VQGAN = "pictograms-vqgan"  # the first stage, a folder beside this model's
 
 
@@ -36,7 +37,7 @@ class PictogramDiffusion:
         import torch
 
         self.unet, self.vqgan = unet.eval().requires_grad_(False), vqgan.eval().requires_grad_(False)
-        self.memory, self.sentence, self.schedule = memory, sentence, facts["schedule"]
+        self.memory, self.sentence, self.facts = memory, sentence, facts
         self.mean, self.std = (torch.tensor(facts[name])[:, None, None] for name in ("mean", "std"))
         self.token_limit = 32
 
@@ -80,11 +81,11 @@ class PictogramDiffusion:
             steps=steps,
             guidance=guidance,
             scheduler=scheduler,
-            scheduler_config=self.schedule,
+            scheduler_config=self.facts["schedule"],
             device=str(self.device),
             decode_rows=16,
             origin=helps[:, : len(self.mean)],  # the first neighbour; a network this small needs it as a sketch
-            strength=STRENGTH,
+            strength=self.facts.get("strength", REPAINTED if wants_background(prompt) else STRENGTH),
         )
 
     def neighbours(self, prompt: str, seeds: Sequence[int]) -> Tensor:
@@ -106,6 +107,14 @@ class PictogramDiffusion:
             ]
             rows.append(as_channels(pictures, self.mean, self.std))
         return torch.stack(rows)
+
+    def shown(self, prompt: str, seed: int) -> Tensor:
+        """The neighbours that a candidate is given, as pictures (NEIGHBOURS, 3, 128, 128) in [0, 1]."""
+        import torch
+
+        planes = self.neighbours(prompt, [seed]).reshape(NEIGHBOURS, len(self.mean) + 1, SIZE // 8, SIZE // 8)
+        with torch.no_grad():
+            return self._decode(planes[:, :-1].to(self.device)).clamp(0, 1).cpu()  # without the mask planes
 
     def _denoise(self, latents: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
         import torch

@@ -71,6 +71,11 @@ def wanted_style(prompt: str) -> str | None:
     return next((name for name, words in STYLES.items() if re.search(words, prompt, re.IGNORECASE)), None)
 
 
+def wants_background(prompt: str) -> bool:
+    """Whether the prompt says on what kind of background its things stand."""
+    return _BACKGROUND.search(prompt) is not None
+
+
 def wanted_colours(thing: str) -> tuple[str, ...]:
     """The colour words in the description of a thing, background left out."""
     words = re.findall(r"[a-z]+", _BACKGROUND.sub(" ", thing).lower().replace("grey", "gray"))

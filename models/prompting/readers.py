@@ -71,7 +71,10 @@ def joined(prompt: str, addition: str) -> str:
 
 
 class WholeReader(Reader):
-    """Reads every prompt from its first word, as a tower must in which each token sees all others."""
+    """Reads every prompt from its first word, as a tower must in which each token sees all others.
+
+    A ranker that knows places may read phrases otherwise than sentences: `encode_phrases`.
+    """
 
     def count(self, text: str) -> int:
         """See `Reader.count`. Counted as the ranker's own tokenizer does, or in words where it has none."""
@@ -93,12 +96,13 @@ class WholeReader(Reader):
         """See `Reader.read`. Texts of one length together, because a batch is as slow as its longest."""
         import torch
 
+        encode = getattr(self.ranker, "encode_phrases", self.ranker.encode_texts)
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
         parts = []
         for start in range(0, len(order), BATCH):
             with torch.inference_mode():
                 some = [texts[number] for number in order[start : start + BATCH]]
-                parts.append(self.ranker.encode_texts(some).float().cpu())
+                parts.append(encode(some).float().cpu())
         back = torch.tensor(order).argsort()
         return torch.cat(parts)[back].clone()
 

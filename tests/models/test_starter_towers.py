@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.families.efficientnet import MEAN, STD, imagenet_state
-from models.families.pictograms_clip import ARCHITECTURE, PictogramClip, build, read_folder
+from models.families.pictograms_clip import PictogramClip, architecture, build, read_folder
 from models.families.sentence import SentenceEncoder
 
 
@@ -50,8 +50,8 @@ def test_a_clip_survives_its_own_export(sentence, tmp_path):
     from training.clip import export
 
     torch.manual_seed(0)
-    model = build(ARCHITECTURE, sentence)
-    export(model, tmp_path)
+    model = build(architecture(), sentence)
+    export(model, architecture(), tmp_path)
     assert all(shard.stat().st_size < 10_000_000 for shard in tmp_path.glob("*.safetensors"))
     loaded = read_folder(tmp_path, sentence)
     direct = PictogramClip(model, sentence, 128)
@@ -62,7 +62,7 @@ def test_a_clip_survives_its_own_export(sentence, tmp_path):
 
 
 def test_gradients_reach_the_pixels(sentence):
-    clip = PictogramClip(build(ARCHITECTURE, sentence), sentence, 128)
+    clip = PictogramClip(build(architecture(), sentence), sentence, 128)
     pixels = torch.rand(1, 3, 64, 64, requires_grad=True)
     (clip.image_features(pixels) @ clip.encode_texts(["a red heart"]).T).sum().backward()
     assert pixels.grad is not None and pixels.grad.abs().sum() > 0
@@ -73,7 +73,7 @@ def test_a_captioner_may_read_what_the_tower_saw_before_its_projection(sentence)
 
     from models.families.clipcap_eye import clip_vectors, patch_heat
 
-    clip = PictogramClip(build(ARCHITECTURE, sentence).eval(), sentence, ARCHITECTURE["vision_cfg"]["image_size"])
+    clip = PictogramClip(build(architecture(), sentence).eval(), sentence, 128)
     pictures = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
     features = clip_vectors(clip, pictures, normalise=False, features=True)
     assert features.shape == (2, 1280)

@@ -10,8 +10,8 @@ import timm
 import torch
 import torch.nn.functional as F
 
-from models.families.efficientnet import imagenet_state
-from models.families.pictograms_clip import ARCHITECTURE, build, read_folder
+from models.families.efficientnet import LITE0, imagenet_state
+from models.families.pictograms_clip import architecture, build, read_folder
 from models.families.sentence import SentenceEncoder
 from training import clip, clip_maps
 from training.pictures import Pictograms
@@ -28,7 +28,7 @@ def test_the_two_parts_of_the_tower_are_the_tower(trunk):
     pixels = torch.randn(2, 3, 128, 128)
     with torch.no_grad():
         maps = clip_maps.lower(trunk, pixels)
-        assert maps.shape[1:] == clip_maps.SHAPE
+        assert maps.shape[1:] == (112, 8, 8)
         torch.testing.assert_close(clip_maps.upper(trunk, maps), trunk(pixels), atol=1e-4, rtol=1e-4)
 
 
@@ -60,7 +60,8 @@ def test_stand_ins_for_photographs_are_what_the_classifier_takes_them_for(trunk,
 
 
 def test_what_the_classifier_is_sure_of_gets_its_name(photographs):
-    model = build(ARCHITECTURE, SentenceEncoder()).eval()
+    torch.manual_seed(0)
+    model = build(architecture(), SentenceEncoder()).eval()
     head = model.visual.head
     features = torch.rand(4, 1280)
     torch.testing.assert_close(head(features), head.projection(features))  # nothing is named yet
@@ -70,15 +71,16 @@ def test_what_the_classifier_is_sure_of_gets_its_name(photographs):
     with torch.no_grad():
         likeness = F.normalize(head(made), dim=1) @ F.normalize(model.text.proj(photographs.texts), dim=1).T
         sure = photographs.classify(made).softmax(1).amax(1) > 0.9
-    assert sure.sum() > 10 and torch.equal(likeness.argmax(1)[sure], classes[sure])
+    right = (likeness.argmax(1) == classes)[sure].float().mean()
+    assert sure.sum() > 10 and right > 0.9  # not all: two cranes and two maillots share a name
 
 
 def test_nothing_is_forgotten_before_the_first_step(trunk, photographs):
-    model = build(ARCHITECTURE, SentenceEncoder())
+    model = build(architecture(), SentenceEncoder())
     model.visual.trunk.load_state_dict(trunk.state_dict())
     model.eval()
     texts = torch.randn(8, 384)
-    batch = clip.Batch(torch.rand(8, *clip_maps.SHAPE), texts, torch.zeros(8, 384), torch.arange(8))
+    batch = clip.Batch(torch.rand(8, 112, 8, 8), texts, torch.zeros(8, 384), torch.arange(8))
     _, _, forgotten = clip.losses_of(model, trunk, batch, photographs)
     assert forgotten == 0
     torch.nn.init.normal_(model.visual.trunk.conv_head.weight, std=0.1)
@@ -96,9 +98,10 @@ def test_a_short_run_learns_and_its_export_loads(pictograms, tmp_path):
     args = argparse.Namespace(
         data=pictograms, run=tmp_path / "run", minutes=0.03, batch=8, device="cpu", threads=1, seed=0, maps=folder,
         rate=1e-3, tower_rate=1e-4, total_steps=100, naming=0.5, keeping=0.3, export=None,
+        network=LITE0,
     )  # fmt: skip
     model = clip.train(args)
-    clip.export(model, tmp_path / "weights")
+    clip.export(model, architecture(), tmp_path / "weights")
     again = read_folder(tmp_path / "weights", SentenceEncoder())
     with torch.no_grad():
         pixels = torch.rand(1, 3, 128, 128)

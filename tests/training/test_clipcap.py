@@ -22,13 +22,13 @@ from training.pictures import Pictograms
 @pytest.fixture
 def maps(pictograms, tmp_path):
     """Cached maps of the tiny data, and an untrained CLIP that reads them."""
-    from models.families.pictograms_clip import ARCHITECTURE, build
+    from models.families.pictograms_clip import architecture, build
     from models.families.sentence import SentenceEncoder
 
     rng, folder = np.random.default_rng(0), tmp_path / "maps"
     folder.mkdir()
     clip_maps.write(folder, clip_maps.draw(Pictograms(pictograms), 2, 4, 4, rng), rng)
-    clip.export(build(ARCHITECTURE, SentenceEncoder()), tmp_path / "pictograms-clip")
+    clip.export(build(architecture(), SentenceEncoder()), architecture(), tmp_path / "pictograms-clip")
     return folder
 
 

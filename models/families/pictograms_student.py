@@ -1,0 +1,93 @@
+"""The starter pack's few-step model: the latent diffusion model with a small correction that lets it jump.
+
+A latent consistency model (Luo et al. 2023) distilled from ``pictograms-ldm`` as low-rank changes of its weights
+(LCM-LoRA, Luo et al. 2023). VQGAN, memory and sentence encoder are the teacher's own, and so is the contract; guidance
+is folded into the weights, so that the network runs once a step. Trained by ``training/student.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.families.pictograms_ldm import REPAINTED, SIZE, PictogramDiffusion
+from models.sources import require
+from models.spec import LoadContext, ModelSpec, Range
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+TEACHER = "pictograms-ldm"
+SPACING = 20  # timesteps between neighbours of the grid on which the student learned to be consistent
+WEIGHTS = "low-rank.safetensors"
+
+
+def merge(unet: nn.Module, changes: Mapping[str, Tensor]) -> None:
+    """Adds low-rank changes to a network in place: ``NAME.up`` (out, r) times ``NAME.down`` (r, in * kernel) each."""
+    import torch
+
+    with torch.no_grad():
+        for name in (key.removesuffix(".up") for key in changes if key.endswith(".up")):
+            weight = unet.get_submodule(name).weight
+            change = changes[f"{name}.up"].float() @ changes[f"{name}.down"].float()
+            weight += change.view_as(weight).to(weight)
+
+
+def shortened(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The teacher's schedule without its noisiest end, where nothing starts that is painted over a neighbour.
+
+    With it, one step begins where twenty do: at ``REPAINTED`` of the teacher's schedule.
+    """
+    from diffusers import DDPMScheduler
+
+    steps = round(schedule["num_train_timesteps"] * REPAINTED)
+    betas = DDPMScheduler(**schedule).betas[:steps].tolist()
+    grid = {"trained_betas": betas, "num_train_timesteps": steps, "original_inference_steps": steps // SPACING}
+    return {**schedule, **grid}
+
+
+def load(context: LoadContext) -> PictogramDiffusion:
+    """The model on the context's device; shares all but the denoiser with its teacher."""
+    from safetensors.torch import load_file
+
+    folder = require(context.spec, context.settings)
+    with context.pool.use(TEACHER, context.device) as teacher:
+        context.report(0.7, "putting the changes in")
+        unet = copy.deepcopy(teacher.unet)
+        merge(unet, load_file(folder / WEIGHTS))
+        facts = {**teacher.facts, "schedule": shortened(teacher.facts["schedule"]), "strength": 1.0}
+        return PictogramDiffusion(unet, teacher.vqgan, teacher.memory, teacher.sentence, facts)
+
+
+def taught_by(folder: Path) -> str:
+    """The digest of the teacher's weights that the student in ``folder`` was distilled from."""
+    return json.loads((folder / "config.json").read_text())["teacher"]
+
+
+SPECS = (
+    ModelSpec(
+        name="pictograms-student",
+        title="Pictograms (4 steps)",
+        role="text_to_image",
+        pack="starter",
+        source="pictograms-student",
+        revision=None,
+        licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
+        download_mb=5,
+        memory_mb=100,
+        load=load,
+        controls={
+            "width": Range(SIZE, SIZE, 8, SIZE),
+            "height": Range(SIZE, SIZE, 8, SIZE),
+            "steps": Range(1, 8, 1, 4),
+            "schedulers": ("LCM",),
+        },
+        default_scheduler="LCM",
+        looks=(0.25, 0.5),
+        note="The model above in few steps: quicker, without guidance and negative prompt.",
+        files=("config.json", WEIGHTS),
+    ),
+)
