@@ -27,6 +27,8 @@ NAMES = (
     "captioning",
     "image_index",
     "interrogator",
+    "interrogator_batch",
+    "interrogator_pruning",
 )  # a module each, `measure(bench)` in it
 RESULTS = Path(__file__).with_name("results.json")
 

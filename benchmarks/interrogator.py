@@ -1,9 +1,8 @@
-"""The interrogator against the published algorithm on the same random CLIP, and the starter pack's times."""
+"""The interrogator against the published algorithm on the same random CLIP."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +14,11 @@ MODEL = "ViT-B-32"  # its size; the weights are random, so the prompt means noth
 CANDIDATES, STEPS, START = 256, 8, "a picture of a small red house beside a lake in the mountains"
 GOAL = 10.0
 RANKED, DIMENSION, WANTED = 112_000, 512, 2048
-FAST_GOAL, BEST_GOAL = 0.5, 5.0
-PICTURES = 3
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """The chain, the ranking, and the starter pack: seconds a picture and what pruning loses."""
-    return [_chain(bench.services.pool.devices[0]), _ranking(), *_starter(bench)]
+    """The chain and the ranking."""
+    return [_chain(bench.services.pool.devices[0]), _ranking()]
 
 
 def random_ranker(name: str = MODEL, device: str = "cpu") -> Any:
@@ -80,72 +77,6 @@ def _ranking() -> Figure:
     found, theirs = (len(true & each) / WANTED for each in (ours, set(rank(vectors, image, WANTED))))
     what = f"interrogator, the best {WANTED:,} of {RANKED:,} phrases: share of the true list that is found"
     return Figure("interrogator_ranking", what, found, theirs, "", "at least 0.999", found >= 0.999)
-
-
-def _starter(bench: Bench) -> list[Figure]:
-    """Seconds a picture on this machine, phrases known and models loaded; and the cosine that pruning costs."""
-    from PIL import Image
-
-    from pipelines.image_to_prompt.request import ImageToPromptRequest
-    from pipelines.image_to_prompt.run import run
-
-    services = bench.services
-    rankers = [spec for spec in services.catalog.all("ranker") if spec.pack == "starter"]
-    if not rankers:
-        return []
-    folder = services.settings.output / "benchmark"
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number in range(PICTURES + 1):
-        picture = (
-            Image.effect_noise((16, 16), 80 + 9 * number).convert("RGB").resize((256, 256), Image.Resampling.BICUBIC)
-        )
-        paths.append(folder / f"{number}.png")
-        picture.save(paths[-1])
-    figures = []
-    for mode, goal in (("fast", FAST_GOAL), ("best", BEST_GOAL)):
-        asked = ImageToPromptRequest((paths[0],), mode=mode, ranker=rankers[0].name)
-        list(run(asked, services))  # loads the models and reads the phrases
-        began = time.perf_counter()
-        for path in paths[1:]:
-            list(run(replace(asked, paths=(path,)), services))
-        each = (time.perf_counter() - began) / PICTURES
-        what = f"interrogator, mode {mode}, {rankers[0].name}, a picture"
-        figures.append(
-            Figure(f"interrogator_starter_{mode}", what, each, None, "s", f"at most {goal:g} s", each <= goal)
-        )
-    return [*figures, _pruning(services, rankers[0].name, paths[1:])]
-
-
-def _pruning(services: Any, name: str, paths: Sequence[Any]) -> Figure:
-    """The mean cosine of pruned chains beside that of chains that compare all candidates at every step."""
-    from PIL import Image
-
-    from models.prompting.readers import reader_of
-    from pipelines.image_to_prompt.chain import PRUNED
-    from pipelines.image_to_prompt.interrogator import Interrogator
-    from pipelines.image_to_prompt.lists import BUILT_IN, gather
-    from pipelines.image_to_prompt.vectors import PhraseVectors
-
-    lists, known = gather(BUILT_IN, ()), PhraseVectors(services, name)
-    found: dict[str, list[float]] = {"pruned": [], "exact": []}
-    compared = {"pruned": 0, "exact": 0}
-    with services.pool.use(name) as ranker:
-        reader, phrases = reader_of(ranker), [phrase for each in lists for phrase in each.phrases]
-        list(known.read(phrases, reader))
-        vectors = {each.name: known.of(each.phrases) for each in lists}
-        images = services.scorer.image_vectors(name, [Image.open(path).convert("RGB") for path in paths])
-        for way, effort in (("pruned", PRUNED), ("exact", replace(PRUNED, keep=None))):
-            asker = Interrogator(reader, lists, vectors, 1.0, effort)
-            for image in images:
-                chain = asker.chain(image, asker.beginning(image))
-                list(chain.grow())
-                found[way].append(chain.best.cosine)
-                compared[way] += chain.compared
-    ours, theirs = (sum(found[way]) / len(paths) for way in ("pruned", "exact"))
-    about = {**found, **{f"compared_{way}": count for way, count in compared.items()}}
-    what = "interrogator, mode best, starter pack: cosine reached by the pruned chain, beside the one that is not"
-    return Figure("interrogator_pruning", what, ours, theirs, "", "", None, about)
 
 
 def _phrases(count: int) -> list[str]:

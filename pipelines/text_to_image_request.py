@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from common.errors import BadRequest
 from pipelines import limits
 from safeguards.prompts import check_prompt
 
@@ -47,6 +48,8 @@ class TextToImageRequest:
         check_prompt(self.prompt)
         check_prompt(self.negative, "negative prompt", unwanted=True)
         spec = limits.model(catalog, "text_to_image", self.model)
+        if self.negative and "guidance" not in spec.controls:
+            raise BadRequest(f"{spec.title} has no negative prompt; leave it out.")
         schedulers = spec.controls.get("schedulers", ())
         seed = secrets.randbelow(2**32) if self.seed is None else limits.whole("seed", self.seed, 0, MAX_SEED)
         sizes = {name: limits.control(spec, name, getattr(self, name), True) for name in ("width", "height", "steps")}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import AtelierError, BadRequest
 from pipelines.image_index.walk import walk
 from pipelines.image_to_prompt import run as rooms
+from pipelines.image_to_prompt.clock import Clock
 from pipelines.image_to_prompt.request import ImageToPromptRequest
 from pipelines.image_to_prompt.rows import PromptRow
 from pipelines.prompt_data.cells import cell, uncell
@@ -111,6 +112,7 @@ class _Folder:
         self.left = [path for path, name in self.names.items() if name not in before]
         self.skipped = self.done = len(self.names) - len(self.left)
         self.failed, self.stopped = 0, False
+        self._clock = Clock()
         self.notes: list[str] = []
 
     def part(self) -> Generator[Step, Command | None, None]:
@@ -122,7 +124,9 @@ class _Folder:
             while not isinstance(event := steps.send(command), Result):
                 number = self.done * 100 + int(100 * event.number / event.total * len(part))
                 note = f"{self.done:,} of {len(self.names):,} pictures; {event.note}"
-                command = yield Step(number, len(self.names) * 100, note, event.previews, event.data)
+                self._clock.begin(number)  # not the pictures from before, which took no time
+                data = {**event.data, "left": self._clock.left(number, len(self.names) * 100)}
+                command = yield Step(number, len(self.names) * 100, note, event.previews, data)
                 self.stopped = self.stopped or isinstance(command, Stop)
         except AtelierError as error:
             if all(Path(path).is_file() for path in part):

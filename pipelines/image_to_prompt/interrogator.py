@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from common.errors import BadRequest
@@ -114,6 +114,9 @@ class Interrogator:
         if chain.best is not None:
             yield chain.best
         yield from chain.grow()
+        if self.effort.gain and chain.best is not None:  # where each phrase must be worth its place,
+            yield chain.best  # prompts that were filled up are no rivals
+            return
         others = [self._fast(image, caption), self._classic(image, caption)]
         found = [chain.best] if chain.best is not None else []
         yield max([*found, *others], key=lambda each: each.cosine)  # the first of equals, which is the chain's
@@ -123,7 +126,7 @@ class Interrogator:
         unwanted = self.rank(image, [NEGATIVE], self.effort.pool, away=True)
         flavours = self.rank(image, self.wanted, self.effort.pool, away=True)
         candidates = {each.phrase: each.kind for each in (*unwanted, *flavours)}
-        chain = self._chain(image, "", list(candidates.items()), away=True)
+        chain = self._chain(image, "", _fresh("", list(candidates.items())), away=True)
         yield from chain.grow()
         if chain.best is None:
             raise self._nothing_fits()
@@ -134,10 +137,11 @@ class Interrogator:
 
         rows = [self.vectors[kind][self._places[kind][phrase]] for phrase, kind in phrases]
         vectors = torch.stack(rows) if rows and self.effort.keep is not None else None
-        return Chain(self.reader, image, start, phrases, self.effort, away, vectors)
+        effort = replace(self.effort, gain=0.0) if away else self.effort  # of what is not there more is better
+        return Chain(self.reader, image, start, phrases, effort, away, vectors)
 
     def _fast(self, image: Tensor, caption: str) -> Prompt:
-        found = self.rank(image, self.wanted, self.effort.top + len(caption.split()))
+        found = self.rank(image, self.wanted, 2 * self.effort.top + len(caption.split()))  # some say the same
         return self._fitted(image, caption, [(each.phrase, each.kind) for each in found], self.effort.top)
 
     def _classic(self, image: Tensor, caption: str) -> Prompt:
@@ -188,6 +192,11 @@ def best_of(prompts: Sequence[Prompt], away: bool = False) -> Prompt:
 
 
 def _fresh(text: str, parts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those of the phrases that the text does not contain already."""
+    """Those of the phrases that neither the text nor one before says already; "parrot" says what "a parrot" says."""
     said = f" {text.casefold()} ".replace(",", " ")
-    return [(phrase, kind) for phrase, kind in parts if f" {phrase.casefold()} " not in said]
+    kept = {_bare(phrase): (phrase, kind) for phrase, kind in reversed(parts)}  # of equals the first
+    return [part for part in parts if kept[_bare(part[0])] == part and f" {_bare(part[0])} " not in said]
+
+
+def _bare(phrase: str) -> str:
+    return phrase.casefold().removeprefix("a ").removeprefix("an ").removeprefix("the ")

@@ -34,10 +34,11 @@ NEAREST_TO = "A vector is no sentence: shown is the one, of {} texts known for t
 
 @dataclass(frozen=True)
 class Growing:
-    """The interrogator's prompt for picture number `picture`, while it grows."""
+    """The interrogator's prompt for picture number `picture`, while it grows; `negative` if away from it."""
 
     picture: int
     prompt: Prompt
+    negative: bool = False
 
     @property
     def data(self) -> dict[str, object]:
@@ -45,7 +46,8 @@ class Growing:
         grown = self.prompt
         about = {"picture": self.picture, "method": "interrogator", "prompt": grown.text, "cosine": grown.cosine}
         terms = tuple((term.phrase, term.kind, term.gain) for term in grown.terms)
-        return {**about, "curve": grown.curve, "terms": terms, "tokens": grown.tokens, "limit": grown.limit}
+        about |= {"curve": grown.curve, "terms": terms, "tokens": grown.tokens, "limit": grown.limit}
+        return {**about, "negative": self.negative}
 
 
 @dataclass
@@ -99,7 +101,7 @@ class Methods:
             return
         for prompt in self._tools.interrogator.run(self._request.mode, picture.image, caption):
             self._growing.append(prompt)
-            yield Growing(picture.number, prompt)
+            yield Growing(picture.number, prompt, self._request.mode == "negative")
         yield self.kept(picture, began)
 
     def kept(self, picture: Picture, began: float, stopped: bool = False) -> PromptRow:

@@ -11,7 +11,7 @@ from common.errors import AtelierError, BadRequest
 from models.families.caption_contract import Decoding
 from pipelines import limits
 from pipelines.image_to_prompt.ensemble import check_weights
-from pipelines.image_to_prompt.interrogator import MODES
+from pipelines.image_to_prompt.interrogator import ADDING, MODES
 from pipelines.image_to_prompt.lists import BUILT_IN, NEGATIVE
 from safeguards.prompts import check_prompt
 from safeguards.recipe import Recipe
@@ -79,9 +79,12 @@ class ImageToPromptRequest:
         self._check_needs(methods)
         weights = check_weights(self.weights) if self.weights else {}
         captioners = _captioners(catalog, self.captioners, "caption" in methods or _wanted(weights))
+        begins = "interrogator" in methods and mode in ADDING and not self.start
         for name in weights:
             if name not in (*METHODS[:-1], *(f"caption:{each}" for each in captioners)) or name == "caption":
                 raise BadRequest(f"The ensemble wants {shown(name)}, which is not among the methods of this run.")
+        if not begins and "caption" not in methods and not _wanted(weights):
+            captioners = ()  # nobody would read what they say
         if set(methods) & set(NEEDS_SENTENCES):
             limits.model(catalog, "sentence", "")
         return replace(

@@ -12,6 +12,7 @@ from common.errors import AtelierError, BadRequest
 from common.images import content_hash
 from pipelines.captioning.writing import our_fault
 from pipelines.image_to_prompt.captions import Captions
+from pipelines.image_to_prompt.clock import Clock
 from pipelines.image_to_prompt.methods import Growing, Methods, Picture
 from pipelines.image_to_prompt.request import ImageToPromptRequest, recipe_of
 from pipelines.image_to_prompt.rows import ImageToPromptResult, PromptRow
@@ -35,7 +36,8 @@ def run(request: ImageToPromptRequest, services: Services, device: str | None = 
     """Find prompts; yields a `Step` as they grow and the `ImageToPromptResult` at the end.
 
     The data of a step: `rows`, finished so far; and while something grows `picture` (its number), `method`, `prompt`,
-    and for the interrogator `cosine`, `curve`, `terms` (as tuples of phrase, list, gain), `tokens` and `limit`.
+    and for the interrogator `cosine`, `curve`, `terms` (as tuples of phrase, list, gain), `tokens`, `limit` and
+    `negative`; and `left`, the seconds that are left, None as long as nobody can tell.
     A picture or method that fails becomes a row with a sentence while the others go on. On `Stop` the finished rows
     are kept, and the best prompt so far of the picture at work.
     Raises what `resolve`, `lists.gather` and the model pool raise, and the first error when there is no prompt at all.
@@ -62,6 +64,7 @@ class _Work:
         self._hashes: list[str] = []
         self._errors: list[Exception] = []
         self._done, self._shown, self._stopped = 0, 0, False
+        self._clock = Clock()
 
     def prepare(self) -> Steps:
         """Lists, indexes and heads; a stop ends the run without rows."""
@@ -84,6 +87,7 @@ class _Work:
             yield from self._caption(name, {number: image for number, (image, _) in images.items()}, pictures)
         self._rows += self._captions.rows
         self._captions.rows = []
+        self._clock.begin(self._shown)
         for number in numbers:
             if number in pictures and not self._stopped:
                 yield from self._picture(pictures[number])
@@ -151,9 +155,8 @@ class _Work:
             if isinstance(event, PromptRow):
                 self._rows.append(event)
                 return
-            if isinstance(
-                (yield self._step(f"{file_name(picture.path)}: {event.prompt.cosine:.3f}", **event.data)), Stop
-            ):
+            note = f"{file_name(picture.path)}: {event.prompt.cosine:.3f}".replace(": -", ": −")
+            if isinstance((yield self._step(note, **event.data)), Stop):
                 self._stopped = True
                 self._rows.append(self._methods.kept(picture, began, stopped=True))
                 return
@@ -182,10 +185,11 @@ class _Work:
             return picture.row(method, error=our_fault(error))
 
     def _step(self, note: str, **data: Any) -> Step:
-        within = min(3 * len(data.get("terms", ())) + 1, FINE - 1) if data else 0
-        total = len(self._request.paths) * FINE
+        most, total = self._tools.most, len(self._request.paths) * FINE
+        within = FINE * (1 + len(data["terms"])) // (most + 2) if "terms" in data else 0
         self._shown = max(self._shown, min(self._done * FINE + within, total))  # captions come before, for many at once
-        return Step(self._shown, total, note, data={"rows": tuple(self._rows), **data})
+        left = self._clock.left(self._shown, total)
+        return Step(self._shown, total, note, data={"rows": tuple(self._rows), "left": left, **data})
 
     def result(self, seconds: float) -> ImageToPromptResult:
         """What the run made. Raises the first error when it made nothing, though nobody stopped it."""

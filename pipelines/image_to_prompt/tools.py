@@ -74,6 +74,11 @@ class Tools:
         if "zero_image" in request.methods:
             yield from self._zero_image()
 
+    @property
+    def most(self) -> int:
+        """Phrases that the interrogator's chain adds at most."""
+        return self._effort().most
+
     def meanings(self, texts: Sequence[str]) -> np.ndarray:
         """Sentence vectors (N, 384) of texts, remembered."""
         if new := list(dict.fromkeys(text for text in texts if text not in self._meanings)):

@@ -89,7 +89,7 @@ def test_nothing_is_added_beyond_the_limit(clip, image):
 
 def test_pruned_with_room_for_all_is_exact(clip, image):
     reader, vectors = reader_of(clip), clip.encode_texts(texts(PHRASES))
-    effort = replace(PRUNED, keep=len(PHRASES), most=6)
+    effort = replace(PRUNED, keep=len(PHRASES), most=6, gain=0.0)
     pruned, exact = (
         Chain(reader, image, START, PHRASES, each, vectors=vectors) for each in (effort, replace(effort, keep=None))
     )
@@ -98,7 +98,7 @@ def test_pruned_with_room_for_all_is_exact(clip, image):
 
 def test_pruned_reads_less_and_its_cosines_are_true(clip, image):
     reader, vectors = reader_of(clip), clip.encode_texts(texts(PHRASES))
-    effort = replace(PRUNED, keep=4, again=4, least=0, most=6)
+    effort = replace(PRUNED, keep=4, again=4, least=0, most=6, gain=0.0)
     pruned, exact = (
         Chain(reader, image, START, PHRASES, each, vectors=vectors) for each in (effort, replace(effort, keep=None))
     )
@@ -108,6 +108,20 @@ def test_pruned_reads_less_and_its_cosines_are_true(clip, image):
     true = (clip.encode_texts([step.text for step in steps]) @ image).tolist()
     assert [step.cosine for step in steps] == pytest.approx(true, abs=1e-6)
     assert all(b.cosine > a.cosine for a, b in pairwise(steps))
+
+
+def test_a_phrase_must_gain_as_much_as_is_asked(clip, image):
+    effort = replace(EXACT, least=0, most=8)
+    every = list(Chain(reader_of(clip), image, START, PHRASES, effort).grow())[-1]
+    gains = [term.gain for term in every.terms]
+    asked = sorted(gains)[len(gains) // 2]
+    enough = next((place for place, gain in enumerate(gains) if gain <= asked), len(gains))
+    chain = Chain(reader_of(clip), image, START, PHRASES, replace(effort, gain=asked))
+    list(chain.grow())
+    assert [term.phrase for term in chain.best.terms] == [term.phrase for term in every.terms[:enough]]
+    assert len(chain.best.terms) < len(every.terms)
+    forced = Chain(reader_of(clip), image, START, PHRASES, replace(effort, gain=asked, least=enough + 1))
+    assert len(list(forced.grow())) >= enough + 1  # whoever asks for more phrases gets them
 
 
 def test_attribution_leaves_one_phrase_out(clip, image):

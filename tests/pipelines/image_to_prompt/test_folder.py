@@ -67,6 +67,16 @@ def test_begun_again_it_goes_on(services, request_of, monkeypatch):
     assert result.skipped == 4 and len(rows_of(result.table)) == 5
 
 
+def test_pictures_from_before_do_not_make_the_rest_look_near(services, request_of, pictures):
+    collect(run(request_of(), services))
+    for name in ("new.png", "newer.png"):
+        shutil.copy(pictures / "1.png", pictures / name)
+    steps, _ = collect(run(request_of(), services))
+    first = steps[0]
+    assert (first.number, first.total, first.data["left"]) == (400, 600, None)  # not 400 of 600 done in a moment
+    assert steps[-1].data["left"] == 0
+
+
 def test_other_settings_are_other_rows(services, request_of):
     collect(run(request_of(), services))
     _, result = collect(run(request_of(start="a picture"), services))

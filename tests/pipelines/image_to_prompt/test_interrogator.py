@@ -7,7 +7,7 @@ import torch
 
 from models.prompting.readers import reader_of
 from pipelines.image_to_prompt.chain import EXACT
-from pipelines.image_to_prompt.interrogator import Interrogator, best_of
+from pipelines.image_to_prompt.interrogator import Interrogator, _fresh, best_of
 from pipelines.image_to_prompt.lists import PhraseList
 from tests.models.conftest import hub, hub_pool  # noqa: F401 (fixtures)
 
@@ -81,6 +81,13 @@ def test_best_is_the_best_of_all(asker, clip, image):
     assert all(term.loss is not None for term in last.terms)
 
 
+def test_where_phrases_must_gain_none_is_filled_in(asker, image):
+    asker.effort = replace(asker.effort, least=0, gain=2.0)  # more than any phrase can gain
+    *_, last = asker.run("best", image, "a car")
+    filled = next(iter(asker.run("fast", image, "a car")))
+    assert last.text == "a car" and filled.cosine > last.cosine
+
+
 def test_negative_goes_away_and_uses_the_list_of_that_name(asker, image):
     prompts = list(asker.run("negative", image))
     last = prompts[-1]
@@ -100,3 +107,8 @@ def test_what_is_said_is_not_said_again(asker, image):
     (prompt,) = asker.run("fast", image, "a drawing of a car, soft light")
     assert "a car" not in [term.phrase for term in prompt.terms]
     assert prompt.text.count("soft light") == 1 and torch.isfinite(torch.tensor(prompt.curve)).all()
+
+
+def test_the_same_thing_with_and_without_its_article_is_said_once():
+    parts = [(phrase, "things") for phrase in ("a parrot", "parrot", "the sea", "an owl", "Owl", "a penguin", "bird")]
+    assert [phrase for phrase, _ in _fresh("penguin, birds", parts)] == ["a parrot", "the sea", "an owl", "bird"]

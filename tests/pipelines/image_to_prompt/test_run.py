@@ -53,6 +53,16 @@ def test_the_growing_prompt_is_streamed(services, paths, ask):
     assert drafts[:3] == ["a", "a red", "a red picture"] and result.rows[0].grown.start == "a red picture"
 
 
+def test_the_time_left_is_told_once_the_work_itself_goes_on(services, paths, ask):
+    """Captions, which come once for many pictures, and the loading of models say nothing of what a picture takes."""
+    steps, _ = collect(run(ask(paths, mode="best", least=3, most=3), services))
+    captions = [step for step in steps if step.data.get("method") == "caption:namer"]
+    assert captions and all(step.number == 0 and step.data["left"] is None for step in captions)
+    grown = [step for step in steps if step.data.get("terms") and step.data["picture"] == 0]
+    assert [step.number for step in grown[:3]] == [40, 60, 80] and all(step.data["left"] > 0 for step in grown[:3])
+    assert steps[-1].data["left"] == 0
+
+
 def test_stop_keeps_the_best_so_far(services, paths, ask):
     def second(step):
         return step.data.get("picture") == 1 and "curve" in step.data
@@ -123,6 +133,14 @@ def test_a_stop_during_captioning_keeps_the_exact_prompt(services, tmp_path, ask
     steps, result = collect(run(request, services), lambda step: "captions by" in step.note)
     assert result.stopped and [(row.method, row.prompt) for row in result.rows] == [("metadata", "moss")]
     assert steps[-1].data["rows"][0].exact
+
+
+@pytest.mark.parametrize("changes", [{"mode": "analyse"}, {"mode": "negative"}, {"mode": "fast", "start": "a thing"}])
+def test_nobody_captions_for_nothing(services, paths, ask, changes):
+    for captioners in ((), ("namer",)):
+        steps, result = collect(run(ask(paths[:2], captioners=captioners, **changes), services))
+        assert not any(step.data.get("method", "").startswith("caption:") for step in steps)
+        assert result.model == "Judge" and result.answered == 2
 
 
 def test_captioners_are_methods_of_their_own(services, paths, ask):
