@@ -34,10 +34,12 @@ def build_api(app: App) -> None:
         prompt = gr.Textbox(label="Prompt")
         ranker = gr.Textbox("", label="Ranker")
         threshold = gr.Number(None, label="Threshold")
+        # Tools cannot be handed several files, so they have one.
+        image = gr.File(label="Picture", type="filepath")
         best, table = gr.Image(label="Best", format="png", type="filepath"), gr.JSON(label="Ranking")
         gr.Button().click(
             _rank_images(app),
-            [files, prompt, ranker, threshold],
+            [files, prompt, ranker, threshold, image],
             [best, table],
             api_name="rank_images",
             concurrency_limit=None,
@@ -117,7 +119,12 @@ def _request(app: App, named: Mapping[str, Any]) -> Any:
 
 def _rank_images(app: App) -> Any:
     async def rank_images(
-        request: gr.Request, files: list[str], prompt: str, ranker: str = "", threshold: float | None = None
+        request: gr.Request,
+        files: list[str] | None = None,
+        prompt: str = "",
+        ranker: str = "",
+        threshold: float | None = None,
+        image: str | None = None,
     ) -> AsyncIterator[tuple[Any, dict]]:
         """Rank pictures by how well CLIP finds that they show a prompt.
 
@@ -126,6 +133,7 @@ def _rank_images(app: App) -> Any:
             prompt: what they should show.
             ranker: name of a ranker as /models lists them; "" for the default.
             threshold: cosine in -1..1 below which a picture fails; null for none.
+            image: one more picture, for tools of the Model Context Protocol, which cannot be handed a list of files.
 
         Returns:
             The best picture.
@@ -133,7 +141,8 @@ def _rank_images(app: App) -> Any:
             first, "best", "mean", "spread" (cosines), "seconds", "model", "stopped", "recipe", "notes"}.
         """
         try:
-            made = await asyncio.to_thread(ranking_room.make_request, app, files, prompt, ranker, threshold)
+            paths = all_of(files, image)
+            made = await asyncio.to_thread(ranking_room.make_request, app, paths, prompt, ranker, threshold)
             owner = owner_of(request)
             result = await result_of(app, ranking_room.submit(app, owner, made), owner)
             rows = ranking_room.rows_of(result)
@@ -193,6 +202,11 @@ def _answer(rows: Sequence[Row], extra: Sequence[Mapping[str, Any]], result: Any
         **{"recipe": dict(result.recipe), "notes": notes},
     }
     return files[0], table
+
+
+def all_of(files: Sequence[str] | None, one: str | None) -> list[str]:
+    """The files of a call: a list, and the one that tools are handed because they cannot be handed a list."""
+    return [*(files or ()), *([one] if one else ())]
 
 
 def owner_of(request: gr.Request | None) -> str:

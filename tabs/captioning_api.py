@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.captioning.rows import CaptionResult, CaptionRow
-from tabs.api import label_arguments, owner_of, result_of
+from tabs.api import all_of, label_arguments, owner_of, result_of
 from tabs.captioning_request import make_request
 from tabs.rooms import App
 from tabs.widgets import refusal
@@ -30,7 +30,9 @@ def build_api(app: App, submit: Any) -> None:
         captioners, method = gr.Textbox("", label="text"), gr.Textbox("beam", label="text")
         numbers = [gr.Number(None, label="number") for _ in NUMBERS]
         texts = [gr.Textbox("", label="text") for _ in range(4)]
-        inputs = [files, captioners, method, *numbers, *texts, gr.Number(0.5, label="number")]
+        # Last, so that callers by place need not change. Tools cannot be handed several files, so they have one.
+        last = [gr.Number(0.5, label="number"), gr.File(label="image", type="filepath")]
+        inputs = [files, captioners, method, *numbers, *texts, *last]
         made = gr.JSON(label="Captions")
         gr.Button().click(_caption(app, submit), inputs, made, api_name="caption", concurrency_limit=None)
     label_arguments(app.page)
@@ -39,7 +41,7 @@ def build_api(app: App, submit: Any) -> None:
 def _caption(app: App, submit: Any) -> Any:
     async def caption(
         request: gr.Request,
-        files: list[str],
+        files: list[str] | None = None,
         captioners: str = "",
         method: str = "beam",
         count: float | None = None,
@@ -60,6 +62,7 @@ def _caption(app: App, submit: Any) -> Any:
         detail: str = "",
         ranker: str = "",
         blend: float = 0.5,
+        image: str | None = None,
     ) -> AsyncIterator[dict]:
         """Put pictures into words, score the captions by CLIP, and pick the best one of each picture.
 
@@ -87,6 +90,7 @@ def _caption(app: App, submit: Any) -> Any:
             detail: "caption", "detailed" or "more", for the captioners that have it; "" for a caption.
             ranker: name of a ranker as /models lists them, for CLIPScore; "" for the default.
             blend: share of CLIPScore in the consensus, 0..1; the rest is likeness to the other captions.
+            image: one more picture, for tools of the Model Context Protocol, which cannot be handed a list of files.
 
         Returns:
             {"rows": [{"picture" (from 0), "name", "captioner", "captions": [{"text", "words", "confidences" (0..1),
@@ -99,7 +103,7 @@ def _caption(app: App, submit: Any) -> Any:
         named |= {"method": method, "required": required, "opening": opening, "detail": detail, "ranker": ranker}
         named |= {"captioners": _names(captioners), "blend": blend, "seed": _typed(seed)}
         try:
-            made = await asyncio.to_thread(make_request, app.services.catalog, files or (), named)
+            made = await asyncio.to_thread(make_request, app.services.catalog, all_of(files, image), named)
             owner = owner_of(request)
             yield answer(await result_of(app, submit(app, owner, made), owner))
         except Exception as error:

@@ -80,6 +80,7 @@ def _connect_search(app: App, question: Question, found: Found, runner: Runner) 
     async def on_search(owner: str, index: str | None, words: str, picture: str | None, *values: Any) -> str:
         """Reads every control, checks them together, and queues the job."""
         shelf = Shelf.of(app.services.settings, owner)
+        index = index or shelf.chosen(None)  # who is quick has not been shown yet which there are
         request = await asyncio.to_thread(search_request, app.services, shelf, index, words, picture, named(values))
         return submit_search(app, owner, request)
 

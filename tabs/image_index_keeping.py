@@ -30,8 +30,7 @@ class Keeper:
 
     def told(self, shelf: Shelf, index: str | None, fill: bool = False) -> Updates:
         """The indexes there are and what is known about `index`; with `fill` the panel speaks of it, too."""
-        names = shelf.names()
-        chosen = index if index in names else names[0] if names else None
+        names, chosen = shelf.names(), shelf.chosen(index)
         known: About | None = None
         said = ""
         if chosen is not None:
@@ -43,7 +42,11 @@ class Keeper:
             self._question.index: gr.Dropdown(names, value=chosen),
             self._about: said or cards.about_index(known, len(names)),
             **(self._panel.filled(known) if fill or chosen != index else {}),
-            **({} if names else {self._panel.drawer: gr.Accordion(open=True)}),
+            **(
+                {}
+                if names and (known is None or known.built.finished)
+                else {self._panel.drawer: gr.Accordion(open=True)}
+            ),
         }
 
     def connect(self) -> None:

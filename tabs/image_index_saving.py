@@ -37,7 +37,8 @@ class Saver:
         with gr.Accordion("Export", open=False, elem_classes="atelier-inputs"):
             gr.HTML(f'<p class="model-note">{HELP}</p>')
             self.form = gr.Radio([(TITLES[form], form) for form in FORMS], value=FORMS[0], label="Form")
-            self.vectors = gr.Checkbox(label="With the vectors, for JSONL and Parquet")
+            with gr.Row():  # without one, gradio joins it to the choice above
+                self.vectors = gr.Checkbox(label="With the vectors, for JSONL and Parquet")
             with gr.Row(elem_classes="atelier-actions"):
                 self.make = gr.Button("Make the file", size="sm")
                 self.file = gr.DownloadButton("Download", size="sm", visible=False)

@@ -80,6 +80,11 @@ class Shelf:
         found = index_names(self.settings)
         return [name.removeprefix(self.mark) for name in found if name.startswith(self.mark)]
 
+    def chosen(self, name: str | None) -> str | None:
+        """The index of this name where there is one, else the first; None where there is none at all."""
+        names = self.names()
+        return name if name in names else next(iter(names), None)
+
     def real(self, name: Any) -> str:
         """The name on disk. Raises BadRequest for a name that is not allowed."""
         index_folder(self.settings, name)

@@ -12,7 +12,7 @@ import gradio as gr
 from pipelines.image_to_prompt.lists import BUILT_IN
 from pipelines.image_to_prompt.rows import ImageToPromptResult
 from pipelines.image_to_prompt.table import facts
-from tabs.api import label_arguments, owner_of, result_of
+from tabs.api import all_of, label_arguments, owner_of, result_of
 from tabs.image_to_prompt_owned import owned
 from tabs.image_to_prompt_request import NUMBERS, make_request
 from tabs.rooms import App
@@ -34,7 +34,8 @@ def build_api(app: App, submit: Any) -> None:
         numbers = [gr.Number(None, label="number") for _ in NUMBERS]
         vectors = gr.Checkbox(False, label="yes or no")
         inputs = [files, methods, mode, *texts, phrases, artists, index, prompts, neighbours, *ends, *numbers, vectors]
-        inputs.append(gr.Textbox("", label="text"))  # last, so that callers by place need not change
+        # Last, so that callers by place need not change. Tools cannot be handed several files, so they have one.
+        inputs += [gr.Textbox("", label="text"), gr.File(label="image", type="filepath")]
         made = gr.JSON(label="Prompts")
         call = _image_to_prompt(app, submit)
         gr.Button().click(call, inputs, made, api_name="image_to_prompt", concurrency_limit=None)
@@ -44,7 +45,7 @@ def build_api(app: App, submit: Any) -> None:
 def _image_to_prompt(app: App, submit: Any) -> Any:
     async def image_to_prompt(
         request: gr.Request,
-        files: list[str],
+        files: list[str] | None = None,
         methods: str = "interrogator",
         mode: str = "best",
         captioners: str = "",
@@ -64,6 +65,7 @@ def _image_to_prompt(app: App, submit: Any) -> Any:
         least: float | None = None,
         vectors: bool = False,
         column: str = "",
+        image: str | None = None,
     ) -> AsyncIterator[dict]:
         """Find the words that would make a picture, by one method or several side by side.
 
@@ -90,6 +92,7 @@ def _image_to_prompt(app: App, submit: Any) -> Any:
             least: phrases at least, 0 to 64; the best prompt on the way is kept; null for what suits the ranker.
             vectors: whether to return each answer's vector in the space of all-MiniLM-L6-v2, too.
             column: of the prompts in the file `prompts`; "" to look for one with a usual name.
+            image: one more picture, for tools of the Model Context Protocol, which cannot be handed a list of files.
 
         Returns:
             {"rows": [{"picture" (from 0), "name", "method" ("caption:NAME" for a captioner), "prompt", "cosine" (-1..1,
@@ -109,7 +112,8 @@ def _image_to_prompt(app: App, submit: Any) -> Any:
         settings = app.services.settings
         named |= {"ranker": ranker, "index": owned(settings, owner, index), "head": owned(settings, owner, head)}
         try:
-            made = await asyncio.to_thread(make_request, app.services.catalog, files or (), named, phrases, prompts)
+            paths = all_of(files, image)
+            made = await asyncio.to_thread(make_request, app.services.catalog, paths, named, phrases, prompts)
             yield answer(await result_of(app, submit(app, owner, made), owner), bool(vectors))
         except Exception as error:
             raise refusal(error) from None

@@ -96,7 +96,7 @@ def _growth(row: PromptRow) -> str:
     if grown is None:
         return ""
     parts = drawing.parts_of(grown)
-    worth = f"<summary>What each phrase is worth</summary>{drawing.worth(parts)}"
+    worth = f"<summary>What each phrase is worth</summary>{drawing.worth(parts, row.negative)}"
     table = f"<details open>{worth}</details>" if parts else ""
     return drawing.meter(grown.tokens, grown.limit) + drawing.grown(grown.start, parts, grown.curve) + table
 

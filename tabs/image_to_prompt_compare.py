@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tabs.rooms import App
 
 KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"]
-COLUMN = "Of the file above, where it is not found by its name"
+COLUMN = "Where it is not found by its name"
 HELP = (
     "All methods side by side, for every picture of the run above. Where the true prompts are known their cosine is "
     "measured in the space of all-MiniLM-L6-v2: from a file, typed here for the picture in sight, or as a generator "

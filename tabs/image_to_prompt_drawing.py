@@ -32,13 +32,15 @@ def parts_of(prompt: Prompt) -> list[Part]:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """0.0123 -> "+0.012", with a real minus sign."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """0.0123 -> "+0.012", with a real minus sign; what rounds to nothing has no sign."""
+    text = f"{value:+.{digits}f}"
+    return (text if float(text) else text[1:]).replace("-", "−")
 
 
 def number(value: float, digits: int = 3) -> str:
-    """-0.0123 -> "−0.012"."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    """-0.0123 -> "−0.012"; what rounds to nothing has no sign."""
+    text = f"{value:.{digits}f}"
+    return (text if float(text) else text.lstrip("-")).replace("-", "−")
 
 
 def words(start: str, parts: Sequence[Part], growing: bool = False) -> str:
@@ -98,26 +100,31 @@ def grown(start: str, parts: Sequence[Part], values: Sequence[float]) -> str:
     return curve(values, names) if len(names) == len(values) else ""
 
 
-def worth(parts: Sequence[Part]) -> str:
-    """The terms as a table: what each gained when it was added, and what the whole prompt loses without it."""
+def worth(parts: Sequence[Part], away: bool = False) -> str:
+    """The terms as a table: what each gained when it was added, and what the whole prompt loses without it.
+
+    With `away`, in a negative prompt, it is the fall that was wanted.
+    """
     if not parts:
         return ""
     known = any(part.loss is not None for part in parts)
     most = max(max(abs(part.gain), abs(part.loss or 0)) for part in parts) or 1.0
-    rows = "".join(_worth_row(part, most, known) for part in parts)
+    rows = "".join(_worth_row(part, most, known, away) for part in parts)
     lost = '<th scope="col" title="How much the similarity falls when this phrase alone is left out">Worth now</th>'
-    heads = f'<th scope="col">Phrase</th><th scope="col">Gain when added</th>{lost if known else ""}'
+    gain = "Change" if away else "Gain"
+    heads = f'<th scope="col">Phrase</th><th scope="col">{gain} when added</th>{lost if known else ""}'
     return f'<div class="worth"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _worth_row(part: Part, most: float, known: bool) -> str:
-    lost = "<td>–</td>" if part.loss is None else f"<td>{_bar(part.loss, most)}</td>"
+def _worth_row(part: Part, most: float, known: bool, away: bool) -> str:
+    lost = "<td>–</td>" if part.loss is None else f"<td>{_bar(part.loss, most, away)}</td>"
     name = f"{escape(part.phrase)} <small>{escape(part.kind)}</small>"
-    return f'<tr><th scope="row">{name}</th><td>{_bar(part.gain, most)}</td>{lost if known else ""}</tr>'
+    return f'<tr><th scope="row">{name}</th><td>{_bar(part.gain, most, away)}</td>{lost if known else ""}</tr>'
 
 
-def _bar(value: float, most: float) -> str:
+def _bar(value: float, most: float, away: bool) -> str:
+    unwanted = value > 0 if away else value < 0
     return (
-        f'<span class="worth-bar{" minus" if value < 0 else ""}"><i style="width:{100 * abs(value) / most:.0f}%"></i>'
+        f'<span class="worth-bar{" minus" if unwanted else ""}"><i style="width:{100 * abs(value) / most:.0f}%"></i>'
         f"<b>{signed(value)}</b></span>"
     )

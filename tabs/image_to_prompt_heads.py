@@ -155,4 +155,4 @@ def hint(app: App, result: fit.FitHeadResult) -> str:
             f'<p class="model-note">The method “Zero-image head” uses it with {escape(result.model)} from now on.</p>'
         )
     name = escape(shown_name(app.services.settings, result.path.stem))
-    return f'<p class="model-note">Tick “Regression head” under “Methods” and choose {name} there.</p>'
+    return f'<p class="model-note">Tick “Regression head” under “Methods” and choose “{name}” there.</p>'

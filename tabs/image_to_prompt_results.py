@@ -109,9 +109,11 @@ def titles(app: App, result: ImageToPromptResult) -> dict[str, str]:
 
 
 def parcel(result: ImageToPromptResult, picture: int, used: Mapping[int, str]) -> Parcel:
-    """What other rooms get: the pictures, the shown one first, and the prompt in use for it."""
+    """What other rooms get: the pictures, the shown one first, and the prompt in use for it, or its negative one."""
     paths = dict.fromkeys(str(row.path) for row in result.rows if row.picture == picture)
     paths |= dict.fromkeys(str(row.path) for row in result.rows if row.prompt)
     rows = [row for row in result.rows if row.picture == picture]
     row = cards.chosen_of(rows, used.get(picture, ""))
-    return Parcel(tuple(paths), row.prompt if row is not None else "")
+    if row is None:
+        return Parcel(tuple(paths))
+    return Parcel(tuple(paths), negative=row.prompt) if row.negative else Parcel(tuple(paths), row.prompt)

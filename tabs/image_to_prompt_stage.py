@@ -44,13 +44,19 @@ def draw(settings: Settings, view: View, loading: str = "") -> str:
     words, share = [headline(view, loading)], 0.0
     is_running = view.state == "running" and step is not None
     if is_running:
-        left = f", about {view.left:.0f} s left" if view.left is not None and view.left >= 1 else ""
-        words = [step.note, f"{view.elapsed:.0f} s{left}"]
+        words = [step.note, f"{view.elapsed:.0f} s{_left(step.data.get('left', view.left))}"]
         share = 100 * step.number / step.total if step.total else 0.0
     text = "".join(f"<span>{escape(word)}</span>" for word in words)
     body = _now(step.data, settings) + _done(step.data, settings) if is_running else ""
     moving = "" if step is not None else " moving"
     return f'<div class="progress{moving}" role="status"><div class="words">{text}</div>{bar(share)}</div>{body}'
+
+
+def _left(seconds: float | None) -> str:
+    """What is said of the time that is left, in minutes where seconds would be more than a guess can tell."""
+    if seconds is None or seconds < 1:
+        return ""
+    return f", about {seconds:.0f} s left" if seconds < 100 else f", about {seconds / 60:.0f} min left"
 
 
 def _now(data: Mapping[str, Any], settings: Settings) -> str:
@@ -79,7 +85,7 @@ def _growing(data: Mapping[str, Any]) -> str:
     parts = [drawing.Part(*term) for term in data["terms"]]
     tail = ", ".join(part.phrase for part in parts)
     start = data["prompt"].removesuffix(tail).rstrip(", ") if tail else data["prompt"]
-    table = drawing.worth(parts[-8:][::-1])
+    table = drawing.worth(parts[-8:][::-1], data.get("negative", False))
     return (
         drawing.words(start, parts, growing=True)
         + drawing.meter(data.get("tokens", 0), data.get("limit", 0))

@@ -17,7 +17,7 @@ from pipelines.prompt_data.entries import EntriesResult
 from pipelines.prompt_data.explore import ExploreResult
 from tabs import prompt_data_entries as scoring
 from tabs import prompt_data_explore as exploring
-from tabs.api import label_arguments, owner_of, result_of
+from tabs.api import all_of, label_arguments, owner_of, result_of
 from tabs.prompt_data_explored import fill
 from tabs.rooms import App
 from tabs.widgets import refusal
@@ -32,7 +32,8 @@ def build_api(app: App) -> None:
         files = gr.File(label="files", file_count="multiple", type="filepath")
         texts, numbers = [gr.Textbox("") for _ in range(2)], [gr.Number(usual) for usual in (0.9, 0, 5_000, 0)]
         made, report = gr.JSON(label="Found"), gr.File(label="Report")
-        inputs = [files, *texts, *numbers]
+        # Last, so that callers by place need not change. Tools cannot be handed several files, so they have one.
+        inputs = [files, *texts, *numbers, gr.File(label="file", type="filepath")]
         gr.Button().click(
             _explore(app), inputs, [made, report], api_name="explore_prompts", concurrency_limit=None
         )  # fmt: skip
@@ -43,7 +44,7 @@ def build_api(app: App) -> None:
         column, more = gr.Textbox(""), [gr.Number(usual) for usual in (RESAMPLES, 0)]
         written, made = gr.Textbox(""), gr.JSON(label="Scores")
         file = gr.File(label="Submission")
-        inputs = [files, truth, column, *more, written]
+        inputs = [files, truth, column, *more, written, gr.File(label="file", type="filepath")]
         gr.Button().click(_score(app), inputs, [made, file], api_name="score_submission", concurrency_limit=None)
     label_arguments(app.page)
 
@@ -51,13 +52,14 @@ def build_api(app: App) -> None:
 def _explore(app: App) -> Any:
     async def explore_prompts(
         request: gr.Request,
-        files: list[str],
+        files: list[str] | None = None,
         column: str = "",
         split_column: str = "",
         threshold: float = 0.9,
         clusters: float = 0,
         sample: float = 5_000,
         seed: float = 0,
+        file: str | None = None,
     ) -> AsyncIterator[tuple[dict, Any]]:
         """Explore files of prompts: lengths, words, repetitions, clusters, and leaks between files or parts.
 
@@ -69,6 +71,7 @@ def _explore(app: App) -> Any:
             clusters: whole number of clusters, 1 to 30; 0 for as many as fit best.
             sample: whole number of prompts that are encoded at most, 10 to 50,000.
             seed: whole number from 0; what is drawn by chance follows from it.
+            file: one more file, for tools of the Model Context Protocol, which cannot be handed a list of files.
 
         Returns:
             {"prompts", "empty", "parts": {name: number}, "columns": {file: column}, "lengths": {"words", "characters":
@@ -81,7 +84,7 @@ def _explore(app: App) -> Any:
         try:
             named = {"column": column or "", "split_column": split_column or "", "threshold": threshold}
             named |= {"clusters": clusters, "sample": sample, "seed": seed}
-            made = await asyncio.to_thread(exploring.make_request, app, files or (), named)
+            made = await asyncio.to_thread(exploring.make_request, app, all_of(files, file), named)
             owner = owner_of(request)
             result = await result_of(app, exploring.submit(app, owner, made), owner)
             told = await asyncio.to_thread(_found, result)
@@ -96,12 +99,13 @@ def _explore(app: App) -> Any:
 def _score(app: App) -> Any:
     async def score_submission(
         request: gr.Request,
-        files: list[str],
+        files: list[str] | None = None,
         truth: str | None = None,
         column: str = "",
         resamples: float = RESAMPLES,
         seed: float = 0,
         write: str = "",
+        predicted: str | None = None,
     ) -> AsyncIterator[tuple[dict, Any]]:
         """Score predicted prompts or submissions as the competition does, check them, and write a submission.
 
@@ -112,6 +116,7 @@ def _score(app: App) -> Any:
             resamples: whole number of resamples for the intervals, 1 to 100,000.
             seed: whole number from 0, for the intervals.
             write: name of the method (its file's name without the ending) to write a submission of; "" for none.
+            predicted: one more of the files, for tools of the Model Context Protocol, which cannot be handed a list.
 
         Returns:
             {"methods": [{"name", "images", "score" (-1..1), "low", "high" (95 % interval), "spread", "variation",
@@ -122,7 +127,7 @@ def _score(app: App) -> Any:
         try:
             named = {"resamples": resamples, "seed": seed}
             given = [truth] if truth else []
-            made = await asyncio.to_thread(scoring.make_request, app, given, files or (), column, named)
+            made = await asyncio.to_thread(scoring.make_request, app, given, all_of(files, predicted), column, named)
             owner = owner_of(request)
             result = await result_of(app, scoring.submit(app, owner, made), owner)
             file = None

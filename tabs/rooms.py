@@ -26,10 +26,11 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 @dataclass(frozen=True)
 class Parcel:
-    """What is sent: picture files, and the words that belong to them."""
+    """What is sent: picture files, and the words that belong to them, or in `negative` those that do not."""
 
     paths: tuple[str, ...] = ()
     prompt: str = ""
+    negative: str = ""
 
 
 @dataclass(frozen=True)

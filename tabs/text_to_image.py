@@ -14,7 +14,7 @@ from tabs import examples, fetching
 from tabs.ranking import Row
 from tabs.restore import build_restore, restored
 from tabs.results import Results
-from tabs.rooms import App, Receiver
+from tabs.rooms import App, Parcel, Receiver
 from tabs.running import Runner
 from tabs.text_to_image_controls import FIELDS, Controls
 from tabs.visits import on_coming_back
@@ -92,9 +92,13 @@ def build(app: App) -> None:
     _connect(app, controls, runner, dice, again)
     if shelf is not None:
         examples.connect_shelf(app, shelf, controls, runner)
-    app.receivers.append(
-        Receiver(ROOM, "prompt", "Use this prompt", lambda parcel: [parcel.prompt], [controls.parts["prompt"]])
-    )
+    words = [controls.parts[name] for name in ("prompt", "negative")]
+    app.receivers.append(Receiver(ROOM, "prompt", "Use this prompt", taken, words))
+
+
+def taken(parcel: Parcel) -> list[Any]:
+    """The prompt and the negative prompt; a negative one that is sent alone leaves the prompt as it is."""
+    return [gr.skip() if parcel.negative else parcel.prompt, parcel.negative or gr.skip()]
 
 
 def _named(values: Sequence[Any]) -> dict[str, Any]:

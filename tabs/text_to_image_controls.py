@@ -53,6 +53,8 @@ class Controls:
         whole = {name: int(named[name]) for name in ("width", "height", "steps") if _is_whole(named[name])}
         # A text box that was never opened on the page sends nothing at all.
         words = {name: named[name] or "" for name in ("prompt", "negative")}
+        if "guidance" not in catalog.get(named["model"]).controls:
+            words["negative"] = ""
         typed = {
             "seed": typed_number(named["seed"], "seed", int),
             "threshold": typed_number(named["threshold"], "threshold", float),
@@ -101,7 +103,10 @@ class Controls:
             choices(self._services.catalog, "ranker"), value=ranker.name, label="Ranked by", filterable=False
         )
         self.parts["fast_ranking"] = gr.Checkbox(
-            True, label="Fast ranking", info="From 4 candidates on, finishes only the most promising ones"
+            True,
+            label="Fast ranking",
+            info="From 4 candidates on, finishes only the most promising ones",
+            visible=_has_steps(spec),
         )
         self.parts["threshold"] = gr.Textbox(
             label="Threshold, cosine", placeholder="none", max_lines=1, info=THRESHOLD_INFO
@@ -113,6 +118,7 @@ class Controls:
         updates = {self.parts[control]: gr.Slider(**_range(spec, control)) for control in RANGES}
         updates[self.parts["scheduler"]] = gr.Dropdown(**_schedulers(spec))
         updates[self.parts["negative"]] = gr.Textbox(visible="guidance" in spec.controls)
+        updates[self.parts["fast_ranking"]] = gr.Checkbox(visible=_has_steps(spec))
         return updates
 
     def restored(self, settings: Mapping[str, Any]) -> dict[Any, Any]:
@@ -140,6 +146,8 @@ class Controls:
                 )
         if spec is not None and isinstance(settings.get("negative"), str):
             updates[self.parts["negative"]] = gr.Textbox(settings["negative"], visible="guidance" in spec.controls)
+        if spec is not None and isinstance(settings.get("fast_ranking"), bool):
+            updates[self.parts["fast_ranking"]] = gr.Checkbox(settings["fast_ranking"], visible=_has_steps(spec))
         return updates
 
 
@@ -182,6 +190,12 @@ def _range(spec: ModelSpec, name: str) -> dict[str, Any]:
         "value": limits.default,
         "visible": has_choice,
     }
+
+
+def _has_steps(spec: ModelSpec) -> bool:
+    """Whether there can be more than one step, so that candidates can be given up between two."""
+    steps = spec.controls.get("steps")
+    return isinstance(steps, Range) and steps.maximum > 1
 
 
 def _schedulers(spec: ModelSpec) -> dict[str, Any]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
+AWAY = -0.5  # weight of words that were sent as what a picture should not show
+
 
 def submit(app: App, owner: str, request: AnyRequest) -> str:
     """Queue a resolved request for `owner`; returns the id of its job. Raises QueueFull when there is no room."""
@@ -49,7 +51,7 @@ def connect(app: App, controls: Controls, runner: Runner, outcome: Outcome, line
     taking, wish = _taking(controls), [parts["prompts"]]
     app.receivers += [
         Receiver(runner.room, "pictures", "Paint on from it →", lambda parcel: _taken(app, controls, parcel), taking),
-        Receiver(runner.room, "prompt", "Use it in VQGAN+CLIP", lambda parcel: [as_wish(parcel.prompt)], wish),
+        Receiver(runner.room, "prompt", "Use it in VQGAN+CLIP", lambda parcel: [as_wish(parcel)], wish),
     ]
 
 
@@ -193,6 +195,8 @@ def _taken(app: App, controls: Controls, parcel: Parcel | None) -> list[Any]:
     return ["image", path, ground(app.services.settings, path, *shape), *controls.for_start("image").values()]
 
 
-def as_wish(prompt: str) -> str:
-    """A prompt that was sent here, so that its own marks mean nothing."""
-    return write(((Prompt(prompt),),)) if prompt.strip() else ""
+def as_wish(parcel: Parcel) -> str:
+    """Words that were sent here, so that their own marks mean nothing; those of what is unwanted push away."""
+    weighted = ((parcel.prompt, 1.0), (parcel.negative, AWAY))
+    words = tuple(Prompt(text, weight) for text, weight in weighted if text.strip())
+    return write((words,)) if words else ""

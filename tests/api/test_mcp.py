@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,23 @@ def test_vqgan_clip_paints_as_a_tool(mcp_url):
         mcp_url, lambda session: session.call_tool("vqgan_clip", {"prompt": "a red heart", "steps": 2, "seed": 1})
     )
     assert not answer.isError, answer.content
+
+
+def as_address(kind: str, content: bytes) -> str:
+    """A file as the address that tools take."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def picture(colour: Any = "red") -> str:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(file, "PNG")
+    return as_address("image/png", file.getvalue())
+
+
+def test_a_picture_is_ranked_by_a_tool(mcp_url):
+    given = {"prompt": "a red kite", "image": picture()}
+    answer = with_session(mcp_url, lambda session: session.call_tool("rank_images", given))
+    assert not answer.isError and "clip_score" in str(answer.content), answer.content
 
 
 def test_a_refusal_is_a_sentence(mcp_url):

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.browser.captioning_room import bring, caption, choose, words
+from tests.tabs.tiny_pack import held
 
 pytestmark = pytest.mark.browser
 
@@ -61,10 +62,11 @@ def test_stop_keeps_what_is_finished_and_a_refresh_finds_it_again(enter, paint, 
     choose(me, "Colour namer", "Slow namer")
     caption(me)
     me.page.locator(".growing p:not(.draft)").first.wait_for()
-    me.reload()
-    me.page.get_by_role("tab", name="Captioning").click()
-    me.page.locator(".growing").wait_for()
-    me.page.keyboard.press("Escape")
+    with held():
+        me.reload()
+        me.page.get_by_role("tab", name="Captioning").click()
+        me.page.locator(".growing").wait_for()
+        me.page.keyboard.press("Escape")
     me.page.get_by_text("Stopped early").wait_for()
     assert words(me)[0].split() == ["a", "red", "picture"]
     assert not salon.jobs.status().running

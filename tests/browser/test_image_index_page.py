@@ -9,6 +9,7 @@ import pytest
 
 import app
 from jobs.queue import JobQueue
+from tabs.image_index_shelf import NOTES
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.conftest import Running
 from tests.tabs.image_index_pack import OTHER, index_services, paint
@@ -181,6 +182,16 @@ def test_a_picture_asks_and_what_cannot_be_read_is_told(enter, tmp_path):
     assert says(me)[0] == "a blue kite"
     me.page.get_by_role("button", name="Remove 00-blue.png").click()
     me.page.locator(".atelier-index-drop").wait_for()
+
+
+def test_a_build_that_was_cut_off_waits_in_an_open_drawer(enter, tmp_path, library):
+    paint(tmp_path / "in", "red")
+    build(enter(), tmp_path / "in")
+    notes = library.services.settings.output / "image_indexes" / "colours" / NOTES
+    notes.write_text(json.dumps(json.loads(notes.read_text()) | {"finished": False}))
+    other = enter()
+    other.page.locator("button.atelier-index-run").wait_for()
+    assert other.page.get_by_text("build again to go on").is_visible()
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from models.families.caption_contract import Caption, Decoding
 from models.spec import LoadContext, ModelSpec
 from tests.pipelines.captioning.tiny import ColourNamer, Contrary
 from tests.tabs import tiny_pack
+from tests.tabs.tiny_pack import take_time
 
 if TYPE_CHECKING:
     from pipelines.services import Services
@@ -34,7 +34,7 @@ class SlowNamer(Namer):
 
     def caption(self, pictures: Sequence[Any], decoding: Decoding) -> Iterator[list[str] | list[list[Caption]]]:
         for said in super().caption(pictures, decoding):
-            time.sleep(SECONDS * len(pictures))
+            take_time(SECONDS * len(pictures))
             yield said
 
 

@@ -35,9 +35,12 @@ def test_strangers_have_indexes_of_their_own_under_the_same_name(strangers, tmp_
     upload(strangers, paint(tmp_path / "a", "red"), owner="ann")
     upload(strangers, paint(tmp_path / "b", "blue", "green"), owner="bob")
     assert ann.names() == bob.names() == ["mine"] and len(index_names(strangers.settings)) == 2
+    assert ann.chosen("mine") == ann.chosen("gone") == ann.chosen(None) == "mine"
     assert ann.about("mine", strangers.catalog).pictures == 1
     assert bob.about("mine", strangers.catalog).pictures == 2
-    assert Shelf.of(strangers.settings, "eve").names() == []
+    assert (
+        Shelf.of(strangers.settings, "eve").names() == [] and Shelf.of(strangers.settings, "eve").chosen(None) is None
+    )
     ann.delete("mine")
     assert (ann.names(), bob.names()) == ([], ["mine"])
     assert Shelf.holding(strangers.settings, bob.real("mine")) == (bob, "mine")

@@ -92,3 +92,15 @@ def test_what_cannot_be_done_is_one_sentence(made, changes, words):
 
 def test_a_draft_wants_no_prompt_yet(room):
     assert make(room.named([None] * len(room.parts)), room.services, drafted=True).image.prompts == "draft"
+
+
+def test_words_that_are_sent_mean_themselves_and_unwanted_ones_push_away():
+    from pipelines.vqgan_clip.prompts import parse
+    from tabs.rooms import Parcel
+    from tabs.vqgan_clip_wiring import as_wish
+
+    assert as_wish(Parcel()) == ""
+    ((wish,),) = parse(as_wish(Parcel(prompt="a clock | 10:30")))
+    assert (wish.text, wish.weight) == ("a clock | 10:30", 1)
+    ((unwanted,),) = parse(as_wish(Parcel(negative="fog, haze")))
+    assert unwanted.text == "fog, haze" and unwanted.weight < 0

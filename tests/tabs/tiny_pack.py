@@ -7,8 +7,10 @@ near its mean colour is to those colours. So rankings mean something: a red pict
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from common.settings import Settings
@@ -26,6 +28,24 @@ COLOURS = {
     "white": (0.97, 0.97, 0.97),
 }
 NEUTRAL = (0.55, 0.5, 0.6)
+_GOES_ON = Event()
+_GOES_ON.set()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Slow models stand still meanwhile: however long a page takes, it finds their work unfinished."""
+    _GOES_ON.clear()
+    try:
+        yield
+    finally:
+        _GOES_ON.set()
+
+
+def take_time(seconds: float) -> None:
+    """What a slow model does at each step."""
+    time.sleep(seconds)
+    _GOES_ON.wait(timeout=300)
 
 
 def colour_of(text: str) -> tuple[float, ...]:
@@ -61,7 +81,7 @@ class TinySampling:
         return len(self._x)
 
     def step(self) -> None:
-        time.sleep(self._seconds)
+        take_time(self._seconds)
         self._x = self._x + (self._target - self._x) / (self.total - self.done)
         self.done += 1
 
