@@ -43,3 +43,8 @@ def megabytes(size: float) -> str:
 def refuse(path: object, reason: str) -> BadRequest:
     """The error for a file that is not taken: its name, then the reason as the rest of the sentence."""
     return BadRequest(f"{file_name(path)} {reason}")
+
+
+def plural(count: int, one: str, several: str = "") -> str:
+    """A number and what it counts: 1 prompt, 1,200 prompts."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"

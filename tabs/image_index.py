@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from safeguards.wording import plural
 from tabs import image_index_cards as cards
 from tabs.image_index_api import build_api
 from tabs.image_index_building import Panel
@@ -42,7 +43,9 @@ def submit_build(app: App, owner: str, order: Order) -> str:
 def story(result: SearchImagesResult) -> tuple[str, str]:
     """How many were found among how many, by what; and what else there is to say. Plain text."""
     count = len(result.hits)
-    said = f"{count:,} of {result.pictures:,} pictures, best first, by {result.model} in {result.seconds:.2f} s."
+    said = (
+        f"{count:,} of {plural(result.pictures, 'picture')}, best first, by {result.model} in {result.seconds:.2f} s."
+    )
     return said, " ".join(result.notes)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import BadRequest
 from safeguards.admit import admit
-from safeguards.wording import file_name
+from safeguards.wording import file_name, plural
 from tabs import stage
 from tabs.captioning_cards import pager
 from tabs.captioning_pictures import asks
@@ -36,7 +36,7 @@ def about_index(about: About | None, count: int) -> str:
     if about is None:
         said = "Choose an index above." if count else "No index yet: build one below."
         return f'<p class="model-note">{said}</p>'
-    said = f"<b>{about.pictures:,}</b> picture{'s' * (about.pictures != 1)}, by {escape(about.card.title)}."
+    said = f"<b>{plural(about.pictures, 'picture')}</b>, by {escape(about.card.title)}."
     if not about.built.finished:
         said += " <b>Its build is still going on, or was cut off: build again to go on from there.</b>"
     trouble = notice(about.trouble) if about.trouble else ""
@@ -46,7 +46,7 @@ def about_index(about: About | None, count: int) -> str:
 def report(result: BuildIndexResult, name: str) -> str:
     """What a build did, in figures, with the files that could not be taken in."""
     what = "Stopped early; build again to go on from here." if result.stopped else "The index is up to date."
-    said = f"{name}: {result.pictures:,} pictures, by {result.model}, in {result.seconds:.1f} s. {what}"
+    said = f"{name}: {plural(result.pictures, 'picture')}, by {result.model}, in {result.seconds:.1f} s. {what}"
     figures = [
         ("Added", result.new),
         ("Duplicates", result.copies),

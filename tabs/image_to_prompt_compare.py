@@ -16,6 +16,7 @@ from pipelines.image_to_prompt.request import MAX_CAPTIONERS, METHODS
 from pipelines.image_to_prompt.rows import ImageToPromptResult
 from pipelines.prompt_data import compare
 from pipelines.steps import Command, Result, Step
+from safeguards.wording import plural
 from tabs import image_to_prompt_compared as compared
 from tabs.captioning_pictures import QUIET
 from tabs.image_to_prompt_drawer import Drawer
@@ -98,7 +99,7 @@ def _connect_compare(app: App, drawer: Drawer, inputs: list[Any]) -> None:
     def on_result(result: Compared) -> dict[Any, Any]:
         """Fills the paper."""
         made = result.made
-        counts = compared.counted(len(made.methods), "method"), compared.counted(len(made.ids), "picture")
+        counts = plural(len(made.methods), "method"), plural(len(made.ids), "picture")
         told = f"{' over '.join(counts)}, compared by {made.model} in {made.seconds:.1f} s."
         html = compared.report(made, result.paths, app.services.settings)
         return drawer.told(("Stopped early: " if made.stopped else "") + told, html, " ".join(made.notes))

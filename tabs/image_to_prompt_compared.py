@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+from safeguards.wording import plural
 from tabs.captioning_thumbnails import thumbnail
 from tabs.image_to_prompt_cards import title_of
 from tabs.image_to_prompt_drawing import number
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 ROWS = 60  # pictures in the table
 NONE = "–"
-
-
-def counted(count: int, what: str) -> str:
-    """ "1 picture", "1,200 pictures"."""
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def report(made: CompareResult, paths: Mapping[str, str], settings: Settings) -> str:
@@ -66,7 +62,7 @@ def _table(made: CompareResult, paths: Mapping[str, str], settings: Settings) ->
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
     rows = "".join(_picture(made, place, has_truth, paths, settings) for place in range(min(ROWS, len(made.ids))))
     left = len(made.ids) - ROWS
-    more = f'<p class="model-note">And {counted(left, "more picture")}; a file from “Save as CSV” has all.</p>'
+    more = f'<p class="model-note">And {plural(left, "more picture")}; a file from “Save as CSV” has all.</p>'
     return (
         f'<div class="side-by-side"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f"{more if left > 0 else ''}"

@@ -12,9 +12,9 @@ import gradio as gr
 from common.errors import BadRequest
 from pipelines.image_to_prompt.submit import write_answers
 from pipelines.prompt_data.submission_rows import NUMBERS
+from safeguards.wording import plural
 from tabs.captioning_pictures import QUIET
 from tabs.image_to_prompt_cards import title_of
-from tabs.prompt_data_html import plural
 from tabs.stage import notice
 from tabs.widgets import guarded, sentence, served
 

@@ -14,8 +14,8 @@ import gradio as gr
 from pipelines.evaluation.bootstrap import RESAMPLES
 from pipelines.prompt_data.entries import EntriesRequest, write_entry
 from pipelines.prompt_data.submission_rows import NUMBERS
+from safeguards.wording import plural
 from tabs.captioning_pictures import QUIET
-from tabs.prompt_data_html import plural
 from tabs.prompt_data_pair import peek
 from tabs.prompt_data_part import Look, Part, Wall
 from tabs.prompt_data_scored import PAGES, fill, story

@@ -15,11 +15,11 @@ from pipelines.prompt_data import words
 from pipelines.prompt_data.charts import Bar, bars, histogram
 from pipelines.prompt_data.clusters import MAX_CLUSTERS
 from pipelines.prompt_data.prompts_file import PromptTable, read_prompts
-from safeguards.wording import file_name
+from safeguards.wording import file_name, plural
 from tabs.prompt_data_columns import column_box, column_choices, is_small
 from tabs.prompt_data_explored import PAGES, fill, story
 from tabs.prompt_data_files import Files, example_files
-from tabs.prompt_data_html import figures, paragraph, plots, plural, table
+from tabs.prompt_data_html import figures, paragraph, plots, table
 from tabs.prompt_data_part import Look, Part, Wall
 from tabs.stage import notice
 from tabs.widgets import sentence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.prompt_data.report import html_report
-from tabs.prompt_data_html import figures, paragraph, plots, plural, table
+from safeguards.wording import plural
+from tabs.prompt_data_html import figures, paragraph, plots, table
 from tabs.prompt_data_part import handed_over
 
 if TYPE_CHECKING:

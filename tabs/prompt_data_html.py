@@ -48,11 +48,6 @@ def fold(title: str, inside: str, is_open: bool = False) -> str:
     return f'<details class="atelier-data-fold"{state}><summary>{escape(title)}</summary>{inside}</details>'
 
 
-def plural(count: int, one: str, several: str = "") -> str:
-    """1 prompt, 2 prompts."""
-    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
-
-
 def _is_number(column: Sequence[object]) -> bool:
     return bool(column) and all(isinstance(each, int | float) or _FIGURE.fullmatch(str(each)) for each in column)
 

@@ -12,9 +12,10 @@ from common.errors import BadRequest
 from pipelines.prompt_data.entry_files import prompt_sets
 from pipelines.prompt_data.maps import METHODS, TITLES
 from pipelines.prompt_data.svg import COLOURS, escaped, short
+from safeguards.wording import plural
 from tabs.captioning_pictures import QUIET, asks
 from tabs.prompt_data_files import LIVE
-from tabs.prompt_data_html import paragraph, plots, plural
+from tabs.prompt_data_html import paragraph, plots
 from tabs.prompt_data_pair import peek
 from tabs.prompt_data_part import Look, Part, Wall
 from tabs.widgets import guarded

@@ -10,10 +10,10 @@ import gradio as gr
 from common.errors import AtelierError
 from pipelines.prompt_data.entry_files import Entry, read_entries, read_truth
 from pipelines.prompt_data.prompt_sets import MAX_METHODS
-from safeguards.wording import file_name
+from safeguards.wording import file_name, plural
 from tabs.prompt_data_columns import is_small
 from tabs.prompt_data_files import Files, example_files
-from tabs.prompt_data_html import paragraph, plural, table
+from tabs.prompt_data_html import paragraph, table
 from tabs.stage import notice
 from tabs.widgets import sentence
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.prompt_data.prompt_sets import TRUTH
-from tabs.prompt_data_html import fold, paragraph, plots, plural, table
+from safeguards.wording import plural
+from tabs.prompt_data_html import fold, paragraph, plots, table
 from tabs.stage import notice
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def build(me, folder, name="colours"):
     me.page.get_by_label("Folder", exact=True).fill(str(folder))
     me.page.locator("button.atelier-index-run").click()
     me.page.locator(".atelier-index-figures").wait_for()
-    me.page.locator(".model-note", has_text="pictures, by Tiny judge").wait_for()
+    me.page.locator(".model-note", has_text="by Tiny judge").wait_for()
 
 
 def figures(me):
@@ -133,7 +133,7 @@ def test_another_model_is_refused_and_a_button_rebuilds(enter, tmp_path):
     me.page.locator(".notice.error", has_text="which cannot be compared with Other judge").wait_for()
     me.shoot("image-index-other-model")
     button.click()
-    me.page.locator(".model-note", has_text="pictures, by Other judge").wait_for()
+    me.page.locator(".model-note", has_text="by Other judge").wait_for()
     button.wait_for(state="hidden")
     search(me, "red")
     assert says(me)[0] == "a red kite"

@@ -82,7 +82,7 @@ def test_a_report_counts_and_names_what_was_left_out():
 
 def test_an_index_tells_what_it_is_and_what_is_wrong_with_it():
     about = About("mine", CARD, 2, Built(finished=True))
-    assert "<b>2</b> pictures, by Tiny &lt;judge&gt;" in cards.about_index(about, 1)
+    assert "<b>2 pictures</b>, by Tiny &lt;judge&gt;" in cards.about_index(about, 1)
     assert "build again to go on" in cards.about_index(About("m", CARD, 2, Built(finished=False)), 1)
     assert "notice error" in cards.about_index(About("m", CARD, 2, Built(), "It was made with another."), 1)
     assert "No index yet" in cards.about_index(None, 0) and "Choose" in cards.about_index(None, 2)
