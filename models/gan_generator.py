@@ -1,7 +1,8 @@
-"""The generator of the text-conditional GAN: noise and a sentence become a picture in one pass.
+"""The generator of the text-conditional GAN: a sentence, noise and remembered neighbours become latents in one pass.
 
-Transposed convolutions as in DCGAN (Radford et al. 2016); the sentence and the noise together scale and shift every
-layer, as text does in DF-GAN (Tao et al. 2022). Without batch normalisation: a picture depends on its own row alone.
+A small U-Net redraws the first neighbour in the latents of the starter VQGAN, as instance-conditioned GANs do (Casanova
+et al. 2021); the sentence and the noise together scale and shift every layer, as text does in DF-GAN (Tao et al. 2022).
+Without batch normalisation: a picture depends on its own row alone.
 """
 
 from __future__ import annotations
@@ -17,64 +18,64 @@ SLOPE = 0.2  # of the leaky rectifiers
 GROUPS = 8
 
 
-class Modulated(nn.Module):
-    """Group normalisation whose scale and shift are told by the style vector, then a leaky rectifier."""
+class Block(nn.Module):
+    """A residual block of two convolutions; group normalisation whose scale and shift the style vector tells."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
+        self.told = nn.Linear(style, 4 * channels)
         self.norm = nn.GroupNorm(GROUPS, channels, affine=False)
-        self.told = nn.Linear(style, 2 * channels)
+        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """x (N, C, H, W), style (N, S) to (N, C, H, W)."""
-        scale, shift = self.told(style)[:, :, None, None].chunk(2, 1)
-        return F.leaky_relu(self.norm(x) * (1 + scale) + shift, SLOPE)
-
-
-class Block(nn.Module):
-    """Twice the side: a transposed convolution and, where `refine`, a residual convolution at the new size."""
-
-    def __init__(self, c_in: int, c_out: int, style: int, refine: bool) -> None:
-        super().__init__()
-        self.before, self.grow = Modulated(c_in, style), nn.ConvTranspose2d(c_in, c_out, 4, 2, 1)
-        self.between = Modulated(c_out, style) if refine else None
-        self.refine = nn.Conv2d(c_out, c_out, 3, 1, 1) if refine else None
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """(N, c_in, H, W) to (N, c_out, 2H, 2W)."""
-        x = self.grow(self.before(x, style))
-        return x if self.refine is None else x + self.refine(self.between(x, style))
+        scale, shift, scale_2, shift_2 = self.told(style)[:, :, None, None].chunk(4, 1)
+        hidden = self.first(F.leaky_relu(self.norm(x) * (1 + scale) + shift, SLOPE))
+        return x + self.second(F.leaky_relu(self.norm(hidden) * (1 + scale_2) + shift_2, SLOPE))
 
 
 class Generator(nn.Module):
-    """`channels` are those at 4, 8, 16, ... pixels; `refined` says up to which side there are two convolutions.
+    """`widths` are the channels at full size, half of it, and so on.
 
-    `noise`, `text`, `words` and `style` are lengths of vectors: of the noise, of the sentence, of what is made of the
-    sentence, and of what all layers are told.
+    `latents` are the channels of a picture, `planes` those of its neighbours, the first one's latents first; `noise`,
+    `text`, `words` and `style` are lengths of vectors: of the noise, of the sentence, of what is made of the sentence,
+    and of what all layers are told.
     """
 
-    def __init__(self, channels: Sequence[int], refined: int, noise: int, text: int, words: int, style: int) -> None:
+    def __init__(
+        self, latents: int, planes: int, widths: Sequence[int], noise: int, text: int, words: int, style: int
+    ) -> None:
         super().__init__()
-        self.noise, self.size = noise, 4 * 2 ** (len(channels) - 1)
+        self.latents, self.noise = latents, noise
         self.read = nn.Linear(text, words)
         self.style = nn.Sequential(
             nn.Linear(noise + words, style), nn.LeakyReLU(SLOPE), nn.Linear(style, style), nn.LeakyReLU(SLOPE)
         )
-        self.seed = nn.Linear(noise + words, 16 * channels[0])
-        self.blocks = nn.ModuleList(
-            Block(c_in, c_out, style, refine=8 * 2**k <= refined) for k, (c_in, c_out) in enumerate(pairwise(channels))
-        )
-        self.last = Modulated(channels[-1], style)
-        self.paint = nn.Conv2d(channels[-1], 3, 3, 1, 1)
+        self.enter = nn.Conv2d(planes, widths[0], 3, 1, 1)
+        self.down = nn.ModuleList(Block(width, style) for width in widths[:-1])
+        self.wider = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
+        self.middle = nn.ModuleList(Block(widths[-1], style) for _ in range(2))
+        self.narrower = nn.ModuleList(nn.Conv2d(a + b, a, 1) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(Block(width, style) for width in widths[:-1])
+        self.paint = nn.Conv2d(widths[0], latents, 3, 1, 1)
+        # An untrained generator gives back the neighbour: everything that it learns is a change of that.
+        nn.init.zeros_(self.paint.weight)
+        nn.init.zeros_(self.paint.bias)
 
-    def forward(self, noise: Tensor, text: Tensor) -> Tensor:
-        """Standard normal noise (N, Z) and sentence vectors of unit length (N, 384) to pictures (N, 3, S, S), [0, 1].
-
-        Nothing is cut off: while training, values may leave [0, 1] a little and feel the way back.
-        """
+    def forward(self, noise: Tensor, text: Tensor, neighbours: Tensor) -> Tensor:
+        """Standard normal noise (N, Z), sentence vectors of unit length (N, 384) and neighbours (N, planes, H, W), as
+        `pictograms_memory.as_channels` gives them, to latents of unit variance (N, latents, H, W)."""
         # A unit vector in 384 dimensions has tiny entries; scaled, they are as loud as the noise.
-        told = torch.cat([noise, self.read(text * text.shape[1] ** 0.5)], 1)
-        style, x = self.style(told), self.seed(told).unflatten(1, (-1, 4, 4))
-        for block in self.blocks:
+        style = self.style(torch.cat([noise, self.read(text * text.shape[1] ** 0.5)], 1))
+        x, kept = self.enter(neighbours), []
+        for block, wider in zip(self.down, self.wider, strict=True):
             x = block(x, style)
-        return self.paint(self.last(x, style)) * 0.5 + 0.5
+            kept.append(x)
+            x = wider(F.avg_pool2d(x, 2))
+        for block in self.middle:
+            x = block(x, style)
+        for block, narrower, beside in zip(self.up[::-1], self.narrower[::-1], kept[::-1], strict=True):
+            x = narrower(torch.cat([beside, F.interpolate(x, scale_factor=2.0)], 1))
+            x = block(x, style)
+        return neighbours[:, : self.latents] + self.paint(F.leaky_relu(x, SLOPE))

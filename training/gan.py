@@ -1,9 +1,9 @@
 """Trains the starter pack's GAN: ``python -m training.gan --minutes 120 --export weights/pictograms-gan``.
 
-Generator and discriminator learn against each other (Goodfellow et al. 2014); the discriminator must also notice words
-that do not fit the picture (matching-aware, Reed et al. 2016) and looks through a pretrained network (Projected GANs,
-Sauer et al. 2021). Of two pictures of one caption, the one nearer to the real picture is pulled towards it (conditional
-implicit maximum likelihood, Li et al. 2020), which brings shapes early and leaves the noise its say.
+Generator and discriminator learn against each other (Goodfellow et al. 2014) in the latents of the starter VQGAN; the
+discriminator must also notice words that do not fit (matching-aware, Reed et al. 2016). The generator is shown
+remembered neighbours, as the diffusion model is, and besides pulled towards the real picture (pix2pix, Isola et al.
+2017).
 """
 
 from __future__ import annotations
@@ -13,24 +13,29 @@ import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from diffusers import VQModel
 from diffusers.training_utils import EMAModel
 from huggingface_hub import save_torch_state_dict
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.families.pictograms_gan import PictogramGan
+from models.families.pictograms_memory import NEIGHBOURS
 from models.families.sentence import SentenceEncoder
 from models.gan_generator import Generator
-from training.gan_data import Batch, Captioned
-from training.gan_judge import Augmentation, Features, Judge
+from training.gan_judge import Judge
 from training.gan_sheet import draw_sheet
+from training.latent_batches import Batches, build_memory
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
+from training.pictures import Pictograms
 
-ARCHITECTURE = {"channels": (384, 256, 160, 80, 32), "refined": 16, "noise": 64, "text": 384, "words": 128,
-                "style": 256}  # fmt: skip
-DRAWS = 2  # pictures of every caption
+CHANNELS = 4
+ARCHITECTURE = {"latents": CHANNELS, "planes": NEIGHBOURS * (CHANNELS + 1), "widths": (96, 160, 256), "noise": 32,
+                "text": 384, "words": 128, "style": 256}  # fmt: skip
 HAZE = 0.25  # length of the noise on sentence vectors of length one: nearby sentences are to give nearby pictures
 
 
@@ -40,28 +45,39 @@ class Parts:
 
     generator: Generator
     judge: Judge
-    features: Features
     optimiser: torch.optim.Optimizer
     judge_optimiser: torch.optim.Optimizer
     ema: EMAModel
 
 
+@dataclass(frozen=True)
+class Batch:
+    """``latents`` (N, C, 16, 16) and ``neighbours`` (N, planes, 16, 16) as `Batches` gives them; ``texts`` (N, 384)
+    tell what is shown, ``wrongs`` (N, 384) do not."""
+
+    latents: Tensor
+    neighbours: Tensor
+    texts: Tensor
+    wrongs: Tensor
+
+
+class Vectors:
+    """MiniLM sentence vectors; each sentence is read once and kept in half precision."""
+
+    def __init__(self, sentence: SentenceEncoder) -> None:
+        self.sentence = sentence
+        self.known: dict[str, Tensor] = {}
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        """Unit vectors (N, 384) float32."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
+            self.known |= dict(zip(new, self.sentence.encode(new).half().cpu(), strict=True))
+        return torch.stack([self.known[text] for text in texts]).float()
+
+
 def judge_loss(right: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
     """Matching-aware hinge loss: only real pictures with the right words are to be above zero."""
     return F.relu(1 - right).mean() + (F.relu(1 + wrong).mean() + F.relu(1 + fake).mean()) / 2
-
-
-def distances(ours: list[Tensor], real: list[Tensor]) -> Tensor:
-    """How far pictures are from the real ones in unit-normalised features, strides 4 and up: (N,)."""
-    pairs = [(F.normalize(a, dim=1), F.normalize(b, dim=1)) for a, b in zip(ours[1:], real[1:], strict=True)]
-    return sum((a - b).square().sum(1).mean((1, 2)) for a, b in pairs) / len(pairs)
-
-
-def likeness_loss(ours: list[Tensor], real: list[Tensor], fakes: Tensor, pictures: Tensor) -> Tensor:
-    """The distance of the nearest of each caption's DRAWS fakes, and that of its colours in cells of 8 x 8 pixels."""
-    cells, target = F.avg_pool2d(fakes, 8), F.avg_pool2d(pictures, 8).repeat(DRAWS, 1, 1, 1)
-    apart = distances(ours, [each.repeat(DRAWS, 1, 1, 1) for each in real]) + (cells - target).abs().mean((1, 2, 3))
-    return apart.view(DRAWS, -1).min(0).values.mean()
 
 
 def hazy(texts: Tensor) -> Tensor:
@@ -70,105 +86,98 @@ def hazy(texts: Tensor) -> Tensor:
 
 
 def training_step(parts: Parts, batch: Batch, likeness: float) -> dict[str, Tensor]:
-    """One step of both networks; the losses. Pictures are generated and looked at once, for both of them."""
-    told = batch.texts.repeat(DRAWS, 1)
-    noise = torch.randn(len(told), parts.generator.noise, device=told.device)
-    fakes = parts.generator(noise, hazy(batch.texts).repeat(DRAWS, 1))
-    augment = Augmentation(len(batch.texts), fakes.shape[-1], fakes.device)
-    with torch.no_grad():
-        real = parts.features(augment(batch.pictures))
-    ours = parts.features(augment(fakes))
+    """One step of both networks; the losses. Latents are generated once, for both of them."""
+    noise = torch.randn(len(batch.texts), parts.generator.noise, device=batch.texts.device)
+    fakes = parts.generator(noise, hazy(batch.texts), batch.neighbours)
 
-    parts.judge.heads.requires_grad_(True)
-    right, wrong = parts.judge(real, batch.texts, batch.wrongs)
-    (fake,) = parts.judge([each.detach() for each in ours], told)
+    parts.judge.requires_grad_(True)
+    right, wrong = parts.judge(batch.latents, batch.texts, batch.wrongs)
+    (fake,) = parts.judge(fakes.detach(), batch.texts)
     losses = {"judge": judge_loss(right, wrong, fake)}
     parts.judge_optimiser.zero_grad(set_to_none=True)
     losses["judge"].backward()
     parts.judge_optimiser.step()
 
-    parts.judge.heads.requires_grad_(False)  # spares the gradients of weights that do not move now
-    losses["fool"] = -parts.judge(ours, told)[0].mean()
-    losses["likeness"] = likeness_loss(ours, real, fakes, batch.pictures)
+    parts.judge.requires_grad_(False)  # spares the gradients of weights that do not move now
+    losses["fool"] = -parts.judge(fakes, batch.texts)[0].mean()
+    losses["likeness"] = (fakes - batch.latents).abs().mean()
     parts.optimiser.zero_grad(set_to_none=True)
     (losses["fool"] + likeness * losses["likeness"]).backward()
     losses["norm"] = nn.utils.clip_grad_norm_(parts.generator.parameters(), 10.0)
     parts.optimiser.step()
     parts.ema.step(parts.generator.parameters())
-    verdicts = {"right": right.mean(), "wrong": wrong.mean(), "fake": fake.mean()}
-    return losses | verdicts | {"apart": (fakes[: len(fakes) // DRAWS] - fakes[len(fakes) // DRAWS :]).abs().mean()}
+    changed = (fakes - batch.neighbours[:, : fakes.shape[1]]).abs().mean()
+    return losses | {"right": right.mean(), "wrong": wrong.mean(), "fake": fake.mean(), "changed": changed}
 
 
 def make_parts(args: argparse.Namespace, device: torch.device) -> Parts:
     """New networks and optimisers; every run with one seed begins with the same."""
     torch.manual_seed(args.seed)
-    generator, judge = Generator(**ARCHITECTURE).to(device), Judge().to(device)
+    generator, judge = Generator(**ARCHITECTURE).to(device), Judge(CHANNELS).to(device)
     optimiser = torch.optim.Adam(generator.parameters(), args.rate, (0.0, 0.99))
-    judge_optimiser = torch.optim.Adam(judge.heads.parameters(), args.judge_rate, (0.0, 0.99))
+    judge_optimiser = torch.optim.Adam(judge.parameters(), args.judge_rate, (0.0, 0.99))
     ema = EMAModel(generator.parameters(), decay=args.ema)
     ema.to(device)
-    return Parts(generator, judge, Features().to(device), optimiser, judge_optimiser, ema)
+    return Parts(generator, judge, optimiser, judge_optimiser, ema)
 
 
-def train(args: argparse.Namespace) -> Generator:
-    """Trains for ``args.minutes`` from the last checkpoint on; returns the generator with averaged weights."""
+def train(args: argparse.Namespace) -> tuple[Generator, dict[str, Any]]:
+    """Trains for ``args.minutes`` from the last checkpoint on; the generator with averaged weights, and its config."""
     accelerator = make_accelerator(args.device, args.threads)
-    run, data = TrainingRun(args.run, args.minutes), Captioned(args.pictures)
-    parts, sentence = make_parts(args, accelerator.device), SentenceEncoder()
+    run, data, sentence = TrainingRun(args.run, args.minutes), Pictograms(args.data), SentenceEncoder()
+    vqgan = VQModel.from_pretrained(args.vqgan).eval()
+    memory = build_memory(data, load_file(args.latents / "memory.safetensors"), vqgan, sentence)
+    parts = make_parts(args, accelerator.device)
     run.track(generator=parts.generator, judge=parts.judge, ema=parts.ema)
     run.track(optimiser=parts.optimiser, judge_optimiser=parts.judge_optimiser)
     run.resume()
     torch.manual_seed(args.seed + run.progress.steps)
-    rng = np.random.default_rng(args.seed + run.progress.steps)
+    batches = Batches(args.latents, data, memory.seen_in_training(), args.seed + run.progress.steps)
+    facts = {"mean": batches.mean.flatten().tolist(), "std": batches.std.flatten().tolist()}
+    read = Vectors(sentence)
     for step in run.steps(args.batch):
         factor = cosine_rate(step, 50, args.total_steps)
         parts.optimiser.param_groups[0]["lr"] = args.rate * factor
         parts.judge_optimiser.param_groups[0]["lr"] = args.judge_rate * factor
-        likeness = args.likeness if step < args.likeness_until else args.likeness_after
+        latents, neighbours, texts, wrongs = batches.matched(args.batch)
+        given = [each.to(accelerator.device) for each in (latents, neighbours, read(texts), read(wrongs))]
         with accelerator.autocast():
-            losses = training_step(parts, data.draw(args.batch, rng, accelerator.device), likeness)
-        run.log(**losses)
+            run.log(**training_step(parts, Batch(*given), args.likeness))
         if (step + 1) % args.sheet_every == 0:
-            look(parts, sentence, args.run, step + 1)
+            averaged = copy.deepcopy(parts.generator)
+            parts.ema.copy_to(averaged.parameters())
+            export(averaged, facts, args.run.with_name(f"{args.run.name}-export"))
+            model = PictogramGan(averaged.cpu(), vqgan, memory, sentence, facts)
+            draw_sheet(model).save(args.run / f"sheet-{step + 1:06d}.webp", quality=85)
     parts.ema.copy_to(parts.generator.parameters())
-    return parts.generator
+    return parts.generator, facts
 
 
-def look(parts: Parts, sentence: SentenceEncoder, folder: Path, step: int) -> None:
-    """Saves a sheet of samples of the averaged generator, and its weights as they would be shipped."""
-    averaged = copy.deepcopy(parts.generator)
-    parts.ema.copy_to(averaged.parameters())
-    export(averaged, folder.with_name(f"{folder.name}-export"))
-    draw_sheet(averaged, sentence).save(folder / f"sheet-{step:06d}.webp", quality=85)
-
-
-def export(generator: Generator, folder: Path) -> None:
-    """Half-precision shards under 10 MB and the config."""
+def export(generator: Generator, facts: dict[str, Any], folder: Path) -> None:
+    """Half-precision shards under 10 MB and the config; ``facts`` are the latents' mean and deviation."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.safetensors*"):
         old.unlink()
     state = {name: value.half().contiguous() for name, value in generator.state_dict().items()}
     save_torch_state_dict(state, folder, max_shard_size="9MB")
-    (folder / "config.json").write_text(json.dumps({"architecture": ARCHITECTURE}, indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps({"architecture": ARCHITECTURE, **facts}, indent=2) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.gan", description=__doc__.splitlines()[0])
     common_arguments(parser, "gan")
-    parser.add_argument("--pictures", type=Path, default=Path("data/gan"), help="what training.gan_data wrote")
-    parser.add_argument("--rate", type=float, default=4e-4)
+    parser.add_argument("--latents", type=Path, default=Path("data/latents"), help="what training.latents wrote")
+    parser.add_argument("--vqgan", type=Path, default=Path("weights/pictograms-vqgan"))
+    parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--judge-rate", type=float, default=4e-4)
     parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--total-steps", type=int, default=40_000, help="length of the learning-rate schedule")
-    parser.add_argument("--likeness", type=float, default=5.0, help="weight of the pull towards the real picture")
-    parser.add_argument("--likeness-until", type=int, default=10_000, help="the step from which it is another")
-    parser.add_argument("--likeness-after", type=float, default=2.0, help="the weight from then on")
+    parser.add_argument("--total-steps", type=int, default=10_000, help="length of the learning-rate schedule")
+    parser.add_argument("--likeness", type=float, default=3.0, help="weight of the pull towards the real picture")
     parser.add_argument("--sheet-every", type=int, default=500, help="steps between two looks")
-    parser.set_defaults(batch=16)
     args = parser.parse_args()
-    generator = train(args)
+    generator, facts = train(args)
     if args.export:
-        export(generator, args.export)
+        export(generator, facts, args.export)
 
 
 if __name__ == "__main__":

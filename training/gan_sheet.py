@@ -1,4 +1,4 @@
-"""Sheets of what a GAN's generator paints for the fixed prompts, to be looked at while it trains."""
+"""Sheets of what a GAN paints for the fixed prompts, to be looked at while it trains."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from PIL.Image import Image
 
 from common.images import contact_sheet, to_pil
 from models.families.pictograms_gan import PictogramGan
-from models.families.sentence import SentenceEncoder
-from models.gan_generator import Generator
+from models.families.pictograms_painter import SIZE
 from training.samples import PROMPTS, labelled
 
 
-def draw_sheet(generator: Generator, sentence: SentenceEncoder, each: int = 2, seed: int = 0) -> Image:
-    """``each`` pictures of every prompt, side by side, the same seeds on every sheet. Sets the generator to rest."""
-    model, cards = PictogramGan(generator, sentence), []
+def draw_sheet(model: PictogramGan, each: int = 1, seed: int = 0) -> Image:
+    """``each`` pictures of every prompt, side by side, the same seeds on every sheet."""
+    cards = []
     for prompt in PROMPTS:
-        run = model.start(prompt, "", list(range(seed, seed + each)), 64, 64, 1, 1.0, "")
+        run = model.start(prompt, "", list(range(seed, seed + each)), SIZE, SIZE, 1, 1.0, "")
         run.step()
         cards.append(labelled(contact_sheet(to_pil(run.predicted()), each), prompt))
     return contact_sheet(cards, 8)

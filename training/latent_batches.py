@@ -141,6 +141,21 @@ class Batches:
         latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
         return latents, torch.stack(helps), captions
 
+    def matched(self, n: int) -> tuple[Tensor, Tensor, list[str], list[str]]:
+        """As `draw`, but nothing is dropped, and beside each caption there is one that is not true of the picture:
+        an almost true one every other time, where there is such a one, else another picture's."""
+        picks = self.rng.integers(len(self.samples), size=n)
+        chosen, almost = [self.samples[pick] for pick in picks], self.rng.random(n) < 0.5
+        captions = [sample["caption"] for sample in chosen]
+        # Another picture's caption can be true by chance, seldom enough not to mind.
+        others = [*captions[1:], captions[0]]
+        wrongs = [
+            sample["wrong"] if use and sample["wrong"] else other
+            for sample, use, other in zip(chosen, almost, others, strict=True)
+        ]
+        latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
+        return latents, torch.stack([self.help(int(pick), drop_all=False) for pick in picks]), captions, wrongs
+
 
 class TextStates:
     """MiniLM token states of captions; each caption is read once and kept in half precision."""

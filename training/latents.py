@@ -3,7 +3,8 @@
 Diffusion then trains on cached latents. Two files come out:
 
 ``samples.safetensors`` + ``samples.jsonl``: captioned training pictures (plain, recoloured, on colours, in pairs) as
-latents (M, C, 16, 16) float16, before quantisation, and per sample its caption and the rows of the pictograms in it.
+latents (M, C, 16, 16) float16, before quantisation, and per sample its caption, one that is almost true ("" where there
+is none; ``training.hard_captions``) and the rows of the pictograms in it.
 ``memory.safetensors``: for every pictogram of the data set its codes at full size (N, 256) and at half size (N, 64),
 int16; the retrieval memory is made of those.
 """
@@ -22,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training.compose import Sample, pair, render, shrink, single
+from training.hard_captions import wrong_caption
 from training.pictures import Pictograms, on_background
 
 BATCH = 32
@@ -70,6 +72,14 @@ def encode_memory(vqgan: VQModel, data: Pictograms) -> dict[str, Tensor]:
     return {"full": torch.cat(full), "half": torch.cat(half)}
 
 
+def write_captions(samples: list[Sample], path: Path, rng: np.random.Generator) -> None:
+    """One line of JSON a sample."""
+    with open(path, "w") as file:
+        for sample in samples:
+            line = {"caption": sample.caption, "wrong": wrong_caption(sample, rng)}
+            file.write(json.dumps(line | {"rows": sample.rows, "relation": sample.relation}) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.latents", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data/pictograms"))
@@ -88,10 +98,7 @@ def main() -> None:
     save_file(encode_memory(vqgan, data), args.out / "memory.safetensors")
     samples = draw(data, args.variants, args.pairs, args.seed)
     save_file({"latents": encode_samples(vqgan, samples)}, args.out / "samples.safetensors")
-    with open(args.out / "samples.jsonl", "w") as file:
-        for sample in samples:
-            line = {"caption": sample.caption, "rows": sample.rows, "relation": sample.relation}
-            file.write(json.dumps(line) + "\n")
+    write_captions(samples, args.out / "samples.jsonl", np.random.default_rng(args.seed + 1))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,26 @@
-"""The starter pack's GAN: a 64-pixel pictogram in one pass, the way of 2014 to 2018 beside the diffusion model.
+"""The starter pack's GAN: a 128-pixel pictogram in one pass, beside the diffusion model's many.
 
-The generator (``models/gan_generator.py``) reads one MiniLM sentence vector. Trained by ``training/gan.py``.
+The generator (``models/gan_generator.py``) reads one MiniLM sentence vector and redraws a remembered neighbour. VQGAN
+and memory are those of the diffusion model. Trained by ``training/gan.py``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.families.pictograms_painter import SIZE, Painter, read_shared
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from models.families.pictograms_memory import Memory
     from models.families.sentence import SentenceEncoder
     from models.gan_generator import Generator
-
-SIZE = 64
 
 
 class OnePass:
@@ -30,8 +31,8 @@ class OnePass:
 
     total = 1
 
-    def __init__(self, generator: Generator, vector: Tensor, seeds: Sequence[int]) -> None:
-        self._generator, self._vector, self._pictures = generator, vector, None
+    def __init__(self, model: PictogramGan, vector: Tensor, neighbours: Tensor, seeds: Sequence[int]) -> None:
+        self._model, self._vector, self._neighbours, self._pictures = model, vector, neighbours, None
         self.seeds, self.done = tuple(int(seed) for seed in seeds), 0
 
     @property
@@ -45,15 +46,17 @@ class OnePass:
 
         if self.done:
             raise RuntimeError("the one step is done")
+        generator = self._model.generator
         # Drawn on the CPU, one generator a candidate: the same seed gives the same picture on any device.
-        noise = [torch.randn(self._generator.noise, generator=torch.Generator().manual_seed(s)) for s in self.seeds]
+        noise = [torch.randn(generator.noise, generator=torch.Generator().manual_seed(s)) for s in self.seeds]
         with torch.no_grad():
             words = self._vector.expand(self.size, -1)
-            self._pictures = self._generator(torch.stack(noise).to(words), words).float().clamp(0, 1).cpu()
+            latents = generator(torch.stack(noise).to(words), words, self._neighbours)
+            self._pictures = self._model.decode(latents).float().clamp(0, 1).cpu()
         self.done = 1
 
     def predicted(self) -> Tensor:
-        """Pictures (n, 3, 64, 64) float32 [0, 1]. Raises RuntimeError before the step."""
+        """Pictures (n, 3, 128, 128) float32 [0, 1]. Raises RuntimeError before the step."""
         if self._pictures is None:
             raise RuntimeError("nothing is painted before the first step")
         return self._pictures
@@ -63,15 +66,23 @@ class OnePass:
         chosen = [int(index) for index in indices]
         if not chosen or len(set(chosen)) < len(chosen) or not all(0 <= index < self.size for index in chosen):
             raise ValueError(f"cannot keep {chosen} of {self.size} candidates")
-        self.seeds = tuple(self.seeds[index] for index in chosen)
+        self.seeds, self._neighbours = tuple(self.seeds[index] for index in chosen), self._neighbours[chosen]
         self._pictures = None if self._pictures is None else self._pictures[chosen]
 
 
-class PictogramGan:
-    """Implements the text-to-image contract for a generator and the sentence encoder that it reads with."""
+class PictogramGan(Painter):
+    """Implements the text-to-image contract for a generator and the parts that it shares."""
 
-    def __init__(self, generator: Generator, sentence: SentenceEncoder) -> None:
-        self.generator, self.sentence = generator.eval().requires_grad_(False), sentence
+    def __init__(
+        self,
+        generator: Generator,
+        vqgan: nn.Module,
+        memory: Memory,
+        sentence: SentenceEncoder,
+        facts: Mapping[str, Any],
+    ) -> None:
+        super().__init__(vqgan, memory, sentence, facts)
+        self.generator = generator.eval().requires_grad_(False)
         self.token_limit = sentence.token_limit
 
     @property
@@ -80,6 +91,7 @@ class PictogramGan:
 
     def to(self, device: str) -> PictogramGan:
         self.generator.to(device)
+        self.vqgan.to(device)
         return self
 
     def overflow(self, prompt: str) -> str:
@@ -97,8 +109,9 @@ class PictogramGan:
         guidance: float,
         scheduler: str,
     ) -> OnePass:
-        """A run of one candidate per seed. A GAN has one size and one step, and nothing to guide or to schedule."""
-        return OnePass(self.generator, self.sentence.encode([prompt]).to(self.device), seeds)
+        """A run of one candidate per seed. A GAN has one step, and nothing to guide or to schedule."""
+        vector = self.sentence.encode([prompt]).to(self.device)
+        return OnePass(self, vector, self.neighbours(prompt, seeds).to(self.device), seeds)
 
 
 def read_generator(folder: Path) -> Generator:
@@ -118,9 +131,12 @@ def read_generator(folder: Path) -> Generator:
 def load(context: LoadContext) -> PictogramGan:
     """The model on the context's device; shares the sentence encoder with whoever else uses it."""
     folder = require(context.spec, context.settings)
+    context.report(0.3, "reading the generator")
+    generator, facts = read_generator(folder), json.loads((folder / "config.json").read_text())
+    context.report(0.5, "reading the VQGAN and the memory")
+    vqgan, memory = read_shared(folder.parent)
     with context.pool.use("minilm") as sentence:
-        context.report(0.5, "reading the generator")
-        return PictogramGan(read_generator(folder), sentence).to(context.device)
+        return PictogramGan(generator, vqgan, memory, sentence, facts).to(context.device)
 
 
 SPECS = (
@@ -133,7 +149,7 @@ SPECS = (
         revision=None,
         licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
         download_mb=11,
-        memory_mb=22,
+        memory_mb=60,
         load=load,
         order=1,  # the diffusion model is the one to meet first
         controls={
@@ -141,7 +157,7 @@ SPECS = (
             "height": Range(SIZE, SIZE, 8, SIZE),
             "steps": Range(1, 1, 1, 1),
         },
-        note="Draws 64-pixel pictograms in a single pass, the way of 2014 to 2018.",
+        note="Redraws a remembered pictogram after your words in a single pass.",
         files=("config.json", "*.safetensors"),
     ),
 )

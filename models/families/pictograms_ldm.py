@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of
-from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style, wants_background
+from models.families.pictograms_painter import SIZE, Painter, read_shared
+from models.families.pictograms_query import wants_background
 from models.families.sampling import Conditioning, Sampling
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
@@ -19,26 +19,22 @@ from models.spec import LoadContext, ModelSpec, Range
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from models.families.pictograms_memory import Memory
     from models.families.sentence import SentenceEncoder
 
-SIZE = 128
 SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
 STRENGTH = 0.5  # how much of the noise schedule is painted over the first neighbour; more smears what it shows
 REPAINTED = 0.7  # the same where a background is asked for, which less cannot change
-VQGAN = "pictograms-vqgan"  # the first stage, a folder beside this model's
 
 
-class PictogramDiffusion:
+class PictogramDiffusion(Painter):
     """Implements the text-to-image contract for the starter pack."""
 
     def __init__(
         self, unet: nn.Module, vqgan: nn.Module, memory: Memory, sentence: SentenceEncoder, facts: Mapping[str, Any]
     ) -> None:
-        import torch
-
-        self.unet, self.vqgan = unet.eval().requires_grad_(False), vqgan.eval().requires_grad_(False)
-        self.memory, self.sentence, self.facts = memory, sentence, facts
-        self.mean, self.std = (torch.tensor(facts[name])[:, None, None] for name in ("mean", "std"))
+        super().__init__(vqgan, memory, sentence, facts)
+        self.unet, self.facts = unet.eval().requires_grad_(False), facts
         self.token_limit = 32
 
     @property
@@ -74,7 +70,7 @@ class PictogramDiffusion:
         absent = {**words[1], "neighbours": helps * 0}  # guidance pushes away from "no help at all", as in training
         return Sampling(
             self._denoise,
-            self._decode,
+            self.decode,
             Conditioning(given, absent),
             seeds=seeds,
             latent_shape=(len(self.mean), SIZE // 8, SIZE // 8),
@@ -88,34 +84,6 @@ class PictogramDiffusion:
             strength=self.facts.get("strength", REPAINTED if wants_background(prompt) else STRENGTH),
         )
 
-    def neighbours(self, prompt: str, seeds: Sequence[int]) -> Tensor:
-        """Each candidate's own draw from the memory: (n, NEIGHBOURS * (C + 1), 16, 16)."""
-        import torch
-
-        pair = split_pair(prompt)
-        things = [pair[0], pair[2]] if pair else [prompt]
-        vectors = [self.sentence.encode(list(lookups(thing))).cpu() for thing in things]
-        rows, style = [], wanted_style(prompt)
-        for seed in seeds:
-            rng = rng_of(int(seed))
-            draws = [
-                [self.memory.draw(v, rng, style, wanted_colours(t)) for v, t in zip(vectors, things, strict=True)]
-                for _ in range(NEIGHBOURS)
-            ]
-            pictures = [
-                self.memory.composed(*draw, pair[1]) if pair else self.memory.latents(draw)[0] for draw in draws
-            ]
-            rows.append(as_channels(pictures, self.mean, self.std))
-        return torch.stack(rows)
-
-    def shown(self, prompt: str, seed: int) -> Tensor:
-        """The neighbours that a candidate is given, as pictures (NEIGHBOURS, 3, 128, 128) in [0, 1]."""
-        import torch
-
-        planes = self.neighbours(prompt, [seed]).reshape(NEIGHBOURS, len(self.mean) + 1, SIZE // 8, SIZE // 8)
-        with torch.no_grad():
-            return self._decode(planes[:, :-1].to(self.device)).clamp(0, 1).cpu()  # without the mask planes
-
     def _denoise(self, latents: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
         import torch
 
@@ -123,22 +91,16 @@ class PictogramDiffusion:
         steps = timestep.expand(len(latents)).to(latents.device)
         return self.unet(seen, steps, told["states"], encoder_attention_mask=told["mask"]).sample
 
-    def _decode(self, latents: Tensor) -> Tensor:
-        raw = latents * self.std.to(latents) + self.mean.to(latents)
-        # Not rounded to codes: the decoder learned to bear small errors, and rounding costs a decibel.
-        return self.vqgan.decode(raw, force_not_quantize=True).sample / 2 + 0.5
-
 
 def load(context: LoadContext) -> PictogramDiffusion:
     """The model on the context's device; shares the sentence encoder with whoever else uses it."""
-    from diffusers import UNet2DConditionModel, VQModel
+    from diffusers import UNet2DConditionModel
 
     folder = require(context.spec, context.settings)
     context.report(0.2, "reading the denoiser")
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").float()
     context.report(0.6, "reading the VQGAN")
-    vqgan = VQModel.from_pretrained(folder.parent / VQGAN)
-    memory = Memory.read(folder, vqgan.quantize.embedding.weight)
+    vqgan, memory = read_shared(folder.parent)
     facts = json.loads((folder / "config.json").read_text())
     with context.pool.use("minilm") as sentence:
         return PictogramDiffusion(unet, vqgan, memory, sentence, facts).to(context.device)

@@ -38,14 +38,14 @@ def test_nothing_is_shown_that_it_does_not_have(controls):
 
 
 def test_what_was_typed_for_another_model_is_left_out(controls):
-    values = ["a cat", "rain", "pictograms-gan", 8, 64, 64, 1, 0, None, "", "tiny-judge", True, ""]
+    values = ["a cat", "rain", "pictograms-gan", 8, 128, 128, 1, 0, None, "", "tiny-judge", True, ""]
     request = controls.request(values)
     assert (request.negative, request.guidance, request.steps, request.scheduler) == ("", None, 1, "")
 
 
 def test_its_recipe_is_restored(controls):
     settings = {
-        "prompt": "a cat", "negative": "", "model": "pictograms-gan", "candidates": 8, "width": 64, "height": 64,
+        "prompt": "a cat", "negative": "", "model": "pictograms-gan", "candidates": 8, "width": 128, "height": 128,
         "steps": 1, "guidance": None, "scheduler": "", "seed": 9, "ranker": "tiny-judge", "fast_ranking": False,
         "threshold": None,
     }  # fmt: skip

@@ -1,0 +1,71 @@
+"""What the starter pack's text-to-image models share: VQGAN, memory, sentence encoder, and how they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of
+from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from models.families.sentence import SentenceEncoder
+
+SIZE = 128  # pixels; what the memory holds
+VQGAN, MEMORY = "pictograms-vqgan", "pictograms-ldm"  # folders beside a model's own
+
+
+class Painter:
+    """Paints latents after remembered neighbours. `facts` holds `mean` and `std` of the latents, by channel."""
+
+    def __init__(self, vqgan: nn.Module, memory: Memory, sentence: SentenceEncoder, facts: Mapping[str, Any]) -> None:
+        import torch
+
+        self.vqgan, self.memory, self.sentence = vqgan.eval().requires_grad_(False), memory, sentence
+        self.mean, self.std = (torch.tensor(facts[name])[:, None, None] for name in ("mean", "std"))
+
+    def neighbours(self, prompt: str, seeds: Sequence[int]) -> Tensor:
+        """Each candidate's own draw from the memory: (n, NEIGHBOURS * (C + 1), 16, 16)."""
+        import torch
+
+        pair = split_pair(prompt)
+        things = [pair[0], pair[2]] if pair else [prompt]
+        vectors = [self.sentence.encode(list(lookups(thing))).cpu() for thing in things]
+        rows, style = [], wanted_style(prompt)
+        for seed in seeds:
+            rng = rng_of(int(seed))
+            draws = [
+                [self.memory.draw(v, rng, style, wanted_colours(t)) for v, t in zip(vectors, things, strict=True)]
+                for _ in range(NEIGHBOURS)
+            ]
+            pictures = [
+                self.memory.composed(*draw, pair[1]) if pair else self.memory.latents(draw)[0] for draw in draws
+            ]
+            rows.append(as_channels(pictures, self.mean, self.std))
+        return torch.stack(rows)
+
+    def shown(self, prompt: str, seed: int) -> Tensor:
+        """The neighbours that a candidate is given, as pictures (NEIGHBOURS, 3, 128, 128) in [0, 1]."""
+        import torch
+
+        planes = self.neighbours(prompt, [seed]).reshape(NEIGHBOURS, len(self.mean) + 1, SIZE // 8, SIZE // 8)
+        device = next(self.vqgan.parameters()).device
+        with torch.no_grad():
+            return self.decode(planes[:, :-1].to(device)).clamp(0, 1).cpu()  # without the mask planes
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents of unit variance (n, C, 16, 16) to pictures (n, 3, 128, 128), about [0, 1]."""
+        raw = latents * self.std.to(latents) + self.mean.to(latents)
+        # Not rounded to codes: the decoder learned to bear small errors, and rounding costs a decibel.
+        return self.vqgan.decode(raw, force_not_quantize=True).sample / 2 + 0.5
+
+
+def read_shared(weights: Path) -> tuple[nn.Module, Memory]:
+    """The VQGAN and the memory from their folders in `weights`."""
+    from diffusers import VQModel
+
+    vqgan = VQModel.from_pretrained(weights / VQGAN)
+    return vqgan, Memory.read(weights / MEMORY, vqgan.quantize.embedding.weight)
