@@ -32,7 +32,8 @@ from training.compose import Sample, pair, render, single
 from training.generation_scores_distance import Features, distances
 from training.pictures import Pictograms
 
-JUDGES = ("pictograms-judge", "pictograms-clip")  # the first that is there judges; the second also ranks in the app
+RANKER = "pictograms-clip"  # of the app
+JUDGES = ("pictograms-judge", RANKER)  # the first that is there judges
 RIVALS = 99  # wrong captions beside the true one
 PAIRS = 200  # captions of two things to draw from
 KINDS = {
@@ -44,13 +45,17 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Way:
-    """Which model and how; None and "" are the model's own defaults. ``count`` captions of each kind."""
+    """Which model and how; None and "" are the model's own defaults. ``count`` captions of each kind.
+
+    Of several ``candidates`` the one that the app's own ranker likes best is judged, which is what people see first.
+    """
 
     model: str = "pictograms-ldm"
     steps: int | None = None
     guidance: float | None = None
     scheduler: str = ""
     count: int = 100
+    candidates: int = 1
 
 
 def captions(folder: Path, kind: str) -> list[Sample]:
@@ -78,18 +83,24 @@ def open_pool(weights: Path) -> ModelPool:
     return ModelPool(Catalog.scan(settings), settings, ["cpu"])
 
 
-def paint(model: Any, catalog: Catalog, way: Way, texts: list[str]) -> Tensor:
-    """One picture a text, (N, 3, H, W) float32 [0, 1]; the k-th is of seed k."""
+def paint(model: Any, catalog: Catalog, way: Way, texts: list[str], ranker: Any = None) -> Tensor:
+    """One picture a text, (N, 3, H, W) float32 [0, 1]; the candidates of the k-th have the seeds from k * n on.
+
+    ``ranker`` chooses among several candidates.
+    """
     asked = TextToImageRequest(
-        "-", model=way.model, candidates=1, steps=way.steps, guidance=way.guidance, scheduler=way.scheduler
+        "-", model=way.model, candidates=way.candidates, steps=way.steps, guidance=way.guidance, scheduler=way.scheduler
     ).resolve(catalog)
     pictures = []
-    for seed, text in enumerate(texts):
-        run = start(model, replace(asked, prompt=text, seed=seed))
+    for k, text in enumerate(texts):
+        run = start(model, replace(asked, prompt=text, seed=k * way.candidates))
         while run.done < run.total:
             run.step()
-        pictures.append(run.predicted())
-    return torch.cat(pictures)
+        painted, best = run.predicted(), 0
+        if len(painted) > 1:
+            best = int((ranker.encode_images(painted) @ ranker.encode_texts([text]).T).argmax())
+        pictures.append(painted[best])
+    return torch.stack(pictures)
 
 
 def judged(
@@ -119,8 +130,11 @@ def judged(
 
 def scores(way: Way, folder: Path, weights: Path) -> dict[str, Any]:
     """Everything about one model: R-precision by kind, FID and KID with their floors, seconds a picture."""
+    sentence, data, pool = SentenceEncoder(), Pictograms(folder), open_pool(weights)
     judge_name = next(name for name in JUDGES if (weights / name / "config.json").exists())
-    judge, data, pool = read_folder(weights / judge_name, SentenceEncoder()), Pictograms(folder), open_pool(weights)
+    if way.candidates > 1 and judge_name == RANKER:
+        raise SystemExit(f"{RANKER} cannot choose among candidates and judge its choice; {JUDGES[0]} is not there.")
+    judge, ranker = (read_folder(weights / name, sentence) for name in (judge_name, RANKER))
     result: dict[str, Any] = {**vars(way), "judge": judge_name}
     drawn: list[Sample] = []
     painted: list[Tensor] = []
@@ -131,7 +145,7 @@ def scores(way: Way, folder: Path, weights: Path) -> dict[str, Any]:
             everything = captions(folder, kind)
             samples = everything[: way.count]
             texts = [sample.caption for sample in samples]
-            pictures = paint(model, pool.catalog, way, texts)
+            pictures = paint(model, pool.catalog, way, texts, ranker)
             several = {"": pictures, " of real pictures": render(samples)}
             if hasattr(model, "shown"):  # what painting adds to merely looking up
                 first = [model.shown(text, seed)[0] for seed, text in enumerate(texts)]
@@ -164,8 +178,9 @@ def main() -> None:
     parser.add_argument("--guidance", type=float)
     parser.add_argument("--scheduler", default="")
     parser.add_argument("--count", type=int, default=Way.count, help="captions of each kind")
+    parser.add_argument("--candidates", type=int, default=Way.candidates, help="the ranker's choice of so many")
     args = parser.parse_args()
-    way = Way(args.model, args.steps, args.guidance, args.scheduler, args.count)
+    way = Way(args.model, args.steps, args.guidance, args.scheduler, args.count, args.candidates)
     print(json.dumps(scores(way, args.data, args.weights), indent=2))
 
 

@@ -20,7 +20,8 @@ def make_video(
     coded: Sequence[str] = ("-c:v", "libx264", "-pix_fmt", "yuv420p"),
 ) -> Path:
     """A video of ffmpeg's test picture, by default H.264, with a tone under it if `sound`; returns `path`."""
-    arguments = ["-v", "error", "-f", "lavfi", "-i", f"{picture}=s={size}:d={seconds}:r={rate}"]
+    source = f"{picture}{':' if '=' in picture else '='}s={size}:d={seconds}:r={rate}"
+    arguments = ["-v", "error", "-f", "lavfi", "-i", source]
     arguments += ["-f", "lavfi", "-i", f"sine=d={seconds}", "-map", "0:v", "-map", "1:a"] if sound else []
     ffmpeg.check([*arguments, *coded, "-threads", "1", f"file:{path}"], timeout=60)
     return path

@@ -12,6 +12,7 @@ import torch
 from scipy.linalg import sqrtm
 from sklearn.metrics.pairwise import polynomial_kernel
 
+from tests.models import tiny_painter
 from training import generation_scores as scores
 from training import generation_scores_nearest as nearest
 from training.compose import render, single
@@ -144,3 +145,42 @@ def test_the_sheet_shows_all_samples_with_what_they_were_near_to(given):
     sheet = nearest.sheet(["a cat"] * 6, [pictures] * 3, given)
     wide = nearest.CELL * (5 if given else 3) + 10
     assert sheet.size == (3 * wide, 2 * (nearest.CELL + nearest.LINE) + 16)
+
+
+class Reddest:
+    """A ranker that likes red, whatever is asked for."""
+
+    def encode_images(self, pictures):
+        return pictures.mean((2, 3))
+
+    def encode_texts(self, texts):
+        return torch.tensor([[1.0, -0.5, -0.5]] * len(texts))
+
+
+def pretend_ranker(weights):
+    """A folder that looks like the app's ranker until somebody reads it."""
+    (weights / scores.RANKER).mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (weights / scores.RANKER / name).touch()
+
+
+def test_of_several_candidates_the_rankers_choice_is_judged(tmp_path):
+    weights = tiny_painter.write(tmp_path / "weights")
+    pretend_ranker(weights)
+    pool = scores.open_pool(weights)
+    texts = ["an apple", "a cup"]
+    with pool.use("pictograms-gan") as model:
+        each = [scores.paint(model, pool.catalog, scores.Way("pictograms-gan"), [text] * 6) for text in texts]
+        chosen = scores.paint(model, pool.catalog, scores.Way("pictograms-gan", candidates=3), texts, Reddest())
+    # The first text's candidates have seeds 0 to 2, the second's 3 to 5.
+    for picture, candidates in zip(chosen, (each[0][:3], each[1][3:]), strict=True):
+        redness = candidates.mean((2, 3)) @ torch.tensor([1.0, -0.5, -0.5])
+        torch.testing.assert_close(picture, candidates[redness.argmax()], atol=1e-4, rtol=0)
+        assert redness.argmin() != redness.argmax()
+
+
+def test_a_ranker_does_not_judge_its_own_choice(tmp_path, pictograms):
+    weights = tiny_painter.write(tmp_path / "weights")
+    pretend_ranker(weights)
+    with pytest.raises(SystemExit, match="cannot choose among candidates and judge"):
+        scores.scores(scores.Way("pictograms-gan", candidates=2), pictograms, weights)
