@@ -11,7 +11,7 @@ from pipelines.captioning import run as captioning
 from pipelines.steps import Command, Result, Step
 from safeguards.wording import file_name
 from tabs.captioning_thumbnails import LARGE, thumbnail
-from tabs.stage import bar, headline
+from tabs.stage import bar, clock, headline
 from tabs.watching import View
 
 if TYPE_CHECKING:
@@ -51,18 +51,13 @@ def draw(settings: Settings, view: View, loading: str = "") -> str:
     step = view.step
     words, share = [headline(view, loading)], 0.0
     if view.state == "running" and step is not None:
-        words = [step.note, _clock(view)]
+        left = step.data.get("left")
+        words = [step.note, clock(view.elapsed, view.left if left is None else left)]
         share = 100 * step.number / step.total if step.total else 0.0
     text = "".join(f"<span>{escape(word)}</span>" for word in words)
     moving = "" if step is not None else " moving"
     lines = _lines(step.data, settings) if step is not None and view.state == "running" else ""
     return f'<div class="progress{moving}" role="status"><div class="words">{text}</div>{bar(share)}</div>{lines}'
-
-
-def _clock(view: View) -> str:
-    left = view.step.data.get("left") if view.step is not None else None
-    left = view.left if left is None else left
-    return f"{view.elapsed:.0f} s" + (f", about {left:.0f} s left" if left is not None else "")
 
 
 def _lines(data: Mapping[str, Any], settings: Settings) -> str:

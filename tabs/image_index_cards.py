@@ -72,7 +72,7 @@ def progress(view: View, loading: str = "") -> str:
     words.append(f"{counts['new']:,} added, {counts['copies']:,} duplicates, {counts['refused']:,} unreadable")
     # Those known from before take no time, so they must not make the rest look near.
     left = view.elapsed / looked * max(0, total - step.number) if looked else None
-    words.append(f"{view.elapsed:.0f} s" + (f", about {left:.0f} s left" if left is not None else ""))
+    words.append(stage.clock(view.elapsed, left))
     text = "".join(f"<span>{word}</span>" for word in words)
     share = 100 * step.number / step.total
     return f'<div class="progress" role="status"><div class="words">{text}</div>{stage.bar(share)}</div>'

@@ -13,7 +13,7 @@ from tabs import image_to_prompt_drawing as drawing
 from tabs.captioning_stage import with_data
 from tabs.captioning_thumbnails import LARGE, thumbnail
 from tabs.image_to_prompt_cards import title_of
-from tabs.stage import bar, headline
+from tabs.stage import bar, clock, headline
 from tabs.watching import View
 
 if TYPE_CHECKING:
@@ -44,19 +44,12 @@ def draw(settings: Settings, view: View, loading: str = "") -> str:
     words, share = [headline(view, loading)], 0.0
     is_running = view.state == "running" and step is not None
     if is_running:
-        words = [step.note, f"{view.elapsed:.0f} s{_left(step.data.get('left', view.left))}"]
+        words = [step.note, clock(view.elapsed, step.data.get("left", view.left))]
         share = 100 * step.number / step.total if step.total else 0.0
     text = "".join(f"<span>{escape(word)}</span>" for word in words)
     body = _now(step.data, settings) + _done(step.data, settings) if is_running else ""
     moving = "" if step is not None else " moving"
     return f'<div class="progress{moving}" role="status"><div class="words">{text}</div>{bar(share)}</div>{body}'
-
-
-def _left(seconds: float | None) -> str:
-    """What is said of the time that is left, in minutes where seconds would be more than a guess can tell."""
-    if seconds is None or seconds < 1:
-        return ""
-    return f", about {seconds:.0f} s left" if seconds < 100 else f", about {seconds / 60:.0f} min left"
 
 
 def _now(data: Mapping[str, Any], settings: Settings) -> str:

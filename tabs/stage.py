@@ -26,12 +26,19 @@ def progress(view: View, loading: str = "") -> str:
     step = view.step
     words = [headline(view, loading)]
     if view.state == "running" and step is not None:
-        words.append(f"{view.elapsed:.0f} s" + (f", about {view.left:.0f} s left" if view.left is not None else ""))
+        words.append(clock(view.elapsed, view.left))
     share = 100 * step.number / step.total if step is not None and step.total else 0
     text = "".join(f"<span>{escape(word)}</span>" for word in words)
     moving = "" if step is not None else " moving"
     pictures = board(step.previews, step.data) if step is not None else ""
     return f'<div class="progress{moving}" role="status"><div class="words">{text}</div>{bar(share)}{pictures}</div>'
+
+
+def clock(elapsed: float, left: float | None) -> str:
+    """Seconds that have gone, and those that are left: in minutes where seconds would be more than a guess can tell."""
+    if left is None or left < 1:
+        return f"{elapsed:.0f} s"
+    return f"{elapsed:.0f} s, about {f'{left:.0f} s' if left < 100 else f'{left / 60:.0f} min'} left"
 
 
 def bar(share: float) -> str:
