@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", choices=NAMES, help="one of them; all when left out")
-    parser.add_argument("--model", default="", help="a text_to_image model; the default one when left out")
+    parser.add_argument("--model", default="", help="a text_to_image model; the first of several steps when left out")
     parser.add_argument("--ranker", default="", help="a ranker; the default one when left out")
     parser.add_argument("--prompts", type=int, default=32, help="how many prompts, at most 32 (default: 32)")
     parser.add_argument("--candidates", type=int, default=16, help="best of how many (default: 16)")

@@ -18,7 +18,8 @@ FIRST_SEED = 1000
 
 @dataclass
 class Bench:
-    """`model` and `ranker` "" are the defaults of the catalog; `steps` and `size` (pixels) None those of the model."""
+    """`model` "" is the first that has several steps, `ranker` "" the default of the catalog; `steps` and `size`
+    (pixels) None are those of the model."""
 
     services: Services
     model: str = ""
@@ -30,7 +31,12 @@ class Bench:
 
     def requests(self, **changes: Any) -> list[TextToImageRequest]:
         """One resolved request per prompt, each with seeds of its own that never change."""
-        asked = {"model": self.model, "ranker": self.ranker, "candidates": self.candidates, "steps": self.steps}
+        asked = {
+            "model": self.model or _of_several_steps(self.services),
+            "ranker": self.ranker,
+            "candidates": self.candidates,
+            "steps": self.steps,
+        }
         asked |= {"width": self.size, "height": self.size}
         return [
             TextToImageRequest(prompt, seed=FIRST_SEED + 100 * number, **{**asked, **changes}).resolve(
@@ -67,6 +73,14 @@ class Bench:
     def _forgetful(self) -> Services:
         # Vectors remembered from the run before would make the next one look faster than it is.
         return replace(self.services, scorer=ClipScorer(self.services.pool))
+
+
+def _of_several_steps(services: Services) -> str:
+    """The first model here that has steps to look at, give up after or choose a sampler for; "" for the usual one."""
+    for spec in services.catalog.all("text_to_image"):
+        if spec.controls["steps"].maximum > 1 and services.catalog.is_available(spec):
+            return spec.name
+    return ""
 
 
 def mean(values: Sequence[float]) -> float:

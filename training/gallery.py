@@ -30,7 +30,7 @@ KEPT = ("model", "candidates", "steps", "guidance", "scheduler", "width", "heigh
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.gallery", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=REPOSITORY / "examples")
-    parser.add_argument("--model", default="pictograms-ldm")
+    parser.add_argument("--model", default="", help="a text to image model; the usual one when left out")
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

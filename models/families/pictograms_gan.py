@@ -151,7 +151,6 @@ SPECS = (
         download_mb=11,
         memory_mb=60,
         load=load,
-        order=1,  # the diffusion model is the one to meet first
         controls={
             "width": Range(SIZE, SIZE, 8, SIZE),
             "height": Range(SIZE, SIZE, 8, SIZE),

@@ -79,6 +79,7 @@ SPECS = (
         download_mb=5,
         memory_mb=100,
         load=load,
+        order=2,
         controls={
             "width": Range(SIZE, SIZE, 8, SIZE),
             "height": Range(SIZE, SIZE, 8, SIZE),

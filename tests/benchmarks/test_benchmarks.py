@@ -45,6 +45,11 @@ def test_fast_ranking_is_compared_with_finishing_all_and_with_diffusers(bench):
     assert figures["fast_ranking_time"].ours > 0
 
 
+def test_where_no_model_is_named_one_of_several_steps_is_taken(bench):
+    bench.model = ""
+    assert bench.requests()[0].steps > 1
+
+
 def test_warm_speed_and_samplers_run(bench, monkeypatch):
     monkeypatch.setattr(samplers, "STEPS", (2, 4))
     (figure,) = warm_speed.measure(bench)

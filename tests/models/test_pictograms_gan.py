@@ -79,10 +79,13 @@ def test_it_is_listed_when_its_weights_are_here(settings, tmp_path):
     assert SPECS[0] not in Catalog.scan(Settings(weights=tmp_path)).all()
 
 
-def test_the_diffusion_model_stays_the_first(tmp_path):
+def test_it_is_the_one_to_meet_first(tmp_path):
     weights = tiny_painter.write(tmp_path / "weights")
     (weights / "pictograms-ldm" / "config.json").touch()
-    assert Catalog.scan(Settings(weights=weights)).default("text_to_image").name == "pictograms-ldm"
+    catalog = Catalog.scan(Settings(weights=weights))
+    starter = [spec.name for spec in catalog.all("text_to_image") if spec.pack == "starter"]
+    assert starter == ["pictograms-gan", "pictograms-ldm"]
+    assert catalog.default("text_to_image").name == "pictograms-gan"
 
 
 def test_untrained_it_gives_back_its_first_neighbour(model):
