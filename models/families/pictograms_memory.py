@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from models.families.pictograms_query import COLOURS, STYLES
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
+# The golden and the silver ratio, in 64-bit fractions: their multiples fill [0, 1) most evenly (Weyl sequences).
+_STEPS = tuple(int(2**64 * ratio) for ratio in ((5**0.5 - 1) / 2, 2**0.5 - 1))
 NEIGHBOURS = 2  # pictures shown to the network
 NEAREST = 6  # concepts that a candidate's neighbours are drawn from
 TEMPERATURE = 0.05  # cosine; how strongly the draw prefers the nearest concept
@@ -118,11 +119,9 @@ class Memory:
         nearest = similarity.topk(min(NEAREST, len(similarity)))
         return nearest.values, nearest.indices
 
-    def draw(
-        self, vectors: Tensor, rng: np.random.Generator, style: str | None = None, colours: Sequence[str] = ()
-    ) -> int:
+    def draw(self, vectors: Tensor, chance: float, style: str | None = None, colours: Sequence[str] = ()) -> int:
         """One picture for text vectors (k, 384): of a near concept, nearer ones more often, and rather in that style
-        and those colours.
+        and those colours. `chance` in [0, 1) says which; near chances often mean the same picture.
         """
         import torch
 
@@ -130,8 +129,10 @@ class Memory:
         chances = ((values - values.max()) / TEMPERATURE).exp()
         members = torch.isin(self.concept_of, concepts).nonzero()[:, 0]
         near = self.concept_of[members, None] == concepts  # (m, NEAREST)
-        weight = (near * chances / near.sum(0).clamp(min=1)).sum(1) * self._fitness(members, style, colours)
-        return int(rng.choice(members.numpy(), p=(weight.double() / weight.double().sum()).numpy()))
+        weight = (near * chances).sum(1) * self._fitness(members, style, colours)
+        shares = weight.double().cumsum(0)
+        place = int(torch.searchsorted(shares, chance * shares[-1], right=True))
+        return int(members[min(place, len(members) - 1)])
 
     def _fitness(self, members: Tensor, style: str | None, colours: Sequence[str]) -> Tensor:
         """How welcome pictures (m,) are, by style and colour: factors (m,)."""
@@ -161,8 +162,14 @@ def as_channels(pictures: list[Tensor | None], mean: Tensor, std: Tensor) -> Ten
     return torch.cat(planes)
 
 
-def rng_of(seed: int) -> np.random.Generator:
-    """The generator of a candidate's draws; apart from its noise, but from the same seed."""
+def chances_of(seed: int) -> list[list[float]]:
+    """Where in [0, 1) a candidate draws: its NEIGHBOURS for the first thing that it shows, and for the second.
+
+    The first neighbours of seeds that follow each other lie far apart, so candidates differ as much as the memory lets
+    them; the others are drawn at random.
+    """
     import numpy as np
 
-    return np.random.default_rng([seed, 0x6D656D])
+    rng = np.random.default_rng([seed, 0x6D656D])
+    first = [(seed * step % 2**64) / 2**64 for step in _STEPS]
+    return [[chance, *rng.random(NEIGHBOURS - 1).tolist()] for chance in first]

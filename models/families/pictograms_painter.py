@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, rng_of
+from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, chances_of
 from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style
 
 if TYPE_CHECKING:
@@ -36,10 +36,13 @@ class Painter:
         vectors = [self.sentence.encode(list(lookups(thing))).cpu() for thing in things]
         rows, style = [], wanted_style(prompt)
         for seed in seeds:
-            rng = rng_of(int(seed))
+            chances = chances_of(int(seed))[: len(things)]
             draws = [
-                [self.memory.draw(v, rng, style, wanted_colours(t)) for v, t in zip(vectors, things, strict=True)]
-                for _ in range(NEIGHBOURS)
+                [
+                    self.memory.draw(vector, chance[place], style, wanted_colours(thing))
+                    for vector, thing, chance in zip(vectors, things, chances, strict=True)
+                ]
+                for place in range(NEIGHBOURS)
             ]
             pictures = [
                 self.memory.composed(*draw, pair[1]) if pair else self.memory.latents(draw)[0] for draw in draws

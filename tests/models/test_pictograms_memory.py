@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from models.families.pictograms_memory import Memory, as_channels, rng_of
+from models.families.pictograms_memory import Memory, as_channels, chances_of
 from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style, wants_background
 
 
@@ -67,7 +70,7 @@ def test_only_the_thing_is_looked_up(prompt, found):
 
 
 def test_a_prompt_finds_its_own_concept(memory):
-    draws = {memory.draw(torch.eye(384)[1:2], rng_of(seed)) for seed in range(30)}
+    draws = {memory.draw(torch.eye(384)[1:2], (k + 0.5) / 30) for k in range(30)}
     assert draws == {2, 3}  # both pictures of the cup, nothing else
 
 
@@ -75,7 +78,7 @@ def test_style_and_colour_are_preferred(memory):
     apple = torch.eye(384)[0:1]
 
     def drawn(**wanted):
-        return [memory.draw(apple, rng_of(seed), **wanted) for seed in range(60)]
+        return [memory.draw(apple, chance / 60, **wanted) for chance in range(60)]
 
     assert drawn().count(0) > 50  # a line drawing is rarely meant
     assert drawn(style="high contrast").count(1) > 45
@@ -91,9 +94,22 @@ def test_styles_and_colours_are_read_from_the_words():
 
 def test_the_same_seed_draws_the_same(memory):
     vector = torch.full((1, 384), 384**-0.5)
-    first = [memory.draw(vector, rng_of(5)) for _ in range(3)]
-    assert first == [memory.draw(vector, rng_of(5)) for _ in range(3)]
-    assert len({memory.draw(vector, rng_of(seed)) for seed in range(40)}) >= 3
+    assert chances_of(5) == chances_of(5) != chances_of(6)
+    assert len({memory.draw(vector, chances_of(seed)[0][0]) for seed in range(12)}) >= 3
+
+
+@pytest.mark.parametrize("start", [0, 1234, 2**31 - 9, 2**62])
+def test_seeds_that_follow_each_other_draw_far_apart(start):
+    for thing in (0, 1):
+        found = sorted(chances_of(seed)[thing][0] for seed in range(start, start + 8))
+        assert found[0] >= 0 and found[-1] < 1
+        assert min(b - a for a, b in itertools.pairwise(found)) > 0.04  # at random 1 in 500 such sets would do
+
+
+def test_each_picture_of_equal_weight_is_drawn_equally_often(memory):
+    shelf = replace(memory, style_of=torch.zeros(6, dtype=torch.long))
+    apple = [shelf.draw(torch.eye(384)[0:1], (k + 0.5) / 100) for k in range(100)]
+    assert apple.count(0) == apple.count(1) == 50
 
 
 def test_compositions_stand_where_the_words_say(memory):
@@ -116,8 +132,8 @@ def test_evaluation_can_leave_out_what_was_kept_from_training(memory):
     assert fair.names == ("apple", "cup")
     assert len(fair.full) == len(fair.half) == len(fair.concept_of) == 4
     # The car's own vector now finds something else.
-    assert fair.draw(memory.vectors[2, :1], rng_of(0)) < 4
-    assert memory.draw(memory.vectors[2, :1], rng_of(0)) >= 4
+    assert fair.draw(memory.vectors[2, :1], 0.5) < 4
+    assert memory.draw(memory.vectors[2, :1], 0.5) >= 4
 
 
 def test_a_background_is_noticed_where_one_is_asked_for():
