@@ -6,12 +6,16 @@ and memory are those of the diffusion model. Trained by ``training/gan.py``.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.families.pictograms_ground import ground_of, on_ground
+from models.families.pictograms_memory import SIDE, offsets
 from models.families.pictograms_painter import SIZE, Painter, read_shared
+from models.families.pictograms_query import split_pair, things_alone
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
 
@@ -31,8 +35,8 @@ class OnePass:
 
     total = 1
 
-    def __init__(self, model: PictogramGan, vector: Tensor, neighbours: Tensor, seeds: Sequence[int]) -> None:
-        self._model, self._vector, self._neighbours, self._pictures = model, vector, neighbours, None
+    def __init__(self, paint: Callable[[Sequence[int]], Tensor], seeds: Sequence[int]) -> None:
+        self._paint, self._pictures = paint, None
         self.seeds, self.done = tuple(int(seed) for seed in seeds), 0
 
     @property
@@ -42,18 +46,9 @@ class OnePass:
 
     def step(self) -> None:
         """Paints all candidates. Raises RuntimeError when that is done."""
-        import torch
-
         if self.done:
             raise RuntimeError("the one step is done")
-        generator = self._model.generator
-        # Drawn on the CPU, one generator a candidate: the same seed gives the same picture on any device.
-        noise = [torch.randn(generator.noise, generator=torch.Generator().manual_seed(s)) for s in self.seeds]
-        with torch.no_grad():
-            words = self._vector.expand(self.size, -1)
-            latents = generator(torch.stack(noise).to(words), words, self._neighbours)
-            self._pictures = self._model.decode(latents).float().clamp(0, 1).cpu()
-        self.done = 1
+        self._pictures, self.done = self._paint(self.seeds), 1
 
     def predicted(self) -> Tensor:
         """Pictures (n, 3, 128, 128) float32 [0, 1]. Raises RuntimeError before the step."""
@@ -66,7 +61,7 @@ class OnePass:
         chosen = [int(index) for index in indices]
         if not chosen or len(set(chosen)) < len(chosen) or not all(0 <= index < self.size for index in chosen):
             raise ValueError(f"cannot keep {chosen} of {self.size} candidates")
-        self.seeds, self._neighbours = tuple(self.seeds[index] for index in chosen), self._neighbours[chosen]
+        self.seeds = tuple(self.seeds[index] for index in chosen)
         self._pictures = None if self._pictures is None else self._pictures[chosen]
 
 
@@ -110,8 +105,43 @@ class PictogramGan(Painter):
         scheduler: str,
     ) -> OnePass:
         """A run of one candidate per seed. A GAN has one step, and nothing to guide or to schedule."""
-        vector = self.sentence.encode([prompt]).to(self.device)
-        return OnePass(self, vector, self.neighbours(prompt, seeds).to(self.device), seeds)
+        return OnePass(functools.partial(self.paint, prompt), seeds)
+
+    def paint(self, prompt: str, seeds: Sequence[int]) -> Tensor:
+        """Pictures (n, 3, 128, 128) float32 [0, 1]; the k-th depends on `seeds[k]` alone."""
+        import torch
+
+        bare, colour = ground_of(prompt)
+        things = things_alone(bare)
+        with torch.inference_mode():
+            if things is None:
+                pictures = self.decode(self._redraw(bare, self.neighbours(bare, seeds), seeds))
+            else:
+                pictures = self._compose(bare, things, seeds)
+            pictures = pictures if colour is None else on_ground(pictures, colour)
+        return pictures.clamp(0, 1).cpu()
+
+    def _compose(self, prompt: str, things: tuple[str, str], seeds: Sequence[int]) -> Tensor:
+        """Two things at half size, each redrawn alone: a network so small mixes up which of the two is to be red."""
+        import torch
+        import torch.nn.functional as F
+
+        canvas = torch.ones(len(seeds), 3, SIZE, SIZE, device=self.device)
+        (_, relation, _), half = split_pair(prompt), SIZE // 2
+        for place, (thing, corner) in enumerate(zip(things, offsets(relation), strict=True)):
+            alone = self.decode(self._redraw(thing, self.redrawn_from(thing, seeds, place), seeds))
+            y, x = (cells * SIZE // SIDE for cells in corner)
+            canvas[:, :, y : y + half, x : x + half] = F.interpolate(alone, (half, half), mode="area")
+        return canvas
+
+    def _redraw(self, prompt: str, neighbours: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Latents of unit variance (n, C, 16, 16)."""
+        import torch
+
+        # Drawn on the CPU, one generator a candidate: the same seed gives the same picture on any device.
+        noise = [torch.randn(self.generator.noise, generator=torch.Generator().manual_seed(int(s))) for s in seeds]
+        words = self.sentence.encode([prompt]).to(self.device).expand(len(noise), -1)
+        return self.generator(torch.stack(noise).to(words), words, neighbours.to(words))
 
 
 def read_generator(folder: Path) -> Generator:

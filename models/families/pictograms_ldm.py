@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from models.families.pictograms_ground import ground_of, on_ground
 from models.families.pictograms_painter import SIZE, Painter, read_shared
 from models.families.pictograms_query import wants_background
 from models.families.sampling import Conditioning, Sampling
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
 STRENGTH = 0.5  # how much of the noise schedule is painted over the first neighbour; more smears what it shows
-REPAINTED = 0.7  # the same where a background is asked for, which less cannot change
+REPAINTED = 0.7  # the same where a background is asked for that is no plain colour
 
 
 class PictogramDiffusion(Painter):
@@ -62,6 +63,8 @@ class PictogramDiffusion(Painter):
         scheduler: str,
     ) -> Sampling:
         """A run of one candidate per seed; width and height are 128, what the memory holds."""
+        prompt, colour = ground_of(prompt)
+        decode = self.decode if colour is None else lambda latents: on_ground(self.decode(latents), colour)
         states, mask = self.sentence.token_states([prompt, negative], length=self.token_limit)
         words = [{"states": states[k : k + 1].repeat(len(seeds), 1, 1), "mask": mask[k : k + 1].repeat(len(seeds), 1)}
                  for k in (0, 1)]  # fmt: skip
@@ -70,7 +73,7 @@ class PictogramDiffusion(Painter):
         absent = {**words[1], "neighbours": helps * 0}  # guidance pushes away from "no help at all", as in training
         return Sampling(
             self._denoise,
-            self.decode,
+            decode,
             Conditioning(given, absent),
             seeds=seeds,
             latent_shape=(len(self.mean), SIZE // 8, SIZE // 8),

@@ -31,24 +31,31 @@ class Painter:
         """Each candidate's own draw from the memory: (n, NEIGHBOURS * (C + 1), 16, 16)."""
         import torch
 
-        pair = split_pair(prompt)
-        things = [pair[0], pair[2]] if pair else [prompt]
-        vectors = [self.sentence.encode(list(lookups(thing))).cpu() for thing in things]
-        rows, style = [], wanted_style(prompt)
-        for seed in seeds:
-            chances = chances_of(int(seed))[: len(things)]
-            draws = [
-                [
-                    self.memory.draw(vector, chance[place], style, wanted_colours(thing))
-                    for vector, thing, chance in zip(vectors, things, chances, strict=True)
-                ]
-                for place in range(NEIGHBOURS)
-            ]
-            pictures = [
-                self.memory.composed(*draw, pair[1]) if pair else self.memory.latents(draw)[0] for draw in draws
-            ]
-            rows.append(as_channels(pictures, self.mean, self.std))
-        return torch.stack(rows)
+        pair, style = split_pair(prompt), wanted_style(prompt)
+        if pair is None:
+            return self.redrawn_from(prompt, seeds)
+        draws = [self._draws(thing, seeds, style, place) for place, thing in enumerate((pair[0], pair[2]))]
+        rows = [
+            [self.memory.composed(first, second, pair[1]) for first, second in zip(*things, strict=True)]
+            for things in zip(*draws, strict=True)
+        ]
+        return torch.stack([as_channels(pictures, self.mean, self.std) for pictures in rows])
+
+    def redrawn_from(self, thing: str, seeds: Sequence[int], place: int = 0) -> Tensor:
+        """The same for one thing, the first or the second (`place` 0 or 1) that a prompt asks for."""
+        import torch
+
+        draws = self._draws(thing, seeds, wanted_style(thing), place)
+        rows = [list(self.memory.latents(drawn)) for drawn in draws]
+        return torch.stack([as_channels(pictures, self.mean, self.std) for pictures in rows])
+
+    def _draws(self, thing: str, seeds: Sequence[int], style: str | None, place: int) -> list[list[int]]:
+        """NEIGHBOURS pictures of the memory for each seed."""
+        vectors, colours = self.sentence.encode(list(lookups(thing))).cpu(), wanted_colours(thing)
+        return [
+            [self.memory.draw(vectors, chance, style, colours) for chance in chances_of(int(seed))[place]]
+            for seed in seeds
+        ]
 
     def shown(self, prompt: str, seed: int) -> Tensor:
         """The neighbours that a candidate is given, as pictures (NEIGHBOURS, 3, 128, 128) in [0, 1]."""

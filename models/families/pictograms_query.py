@@ -76,6 +76,19 @@ def wants_background(prompt: str) -> bool:
     return _BACKGROUND.search(prompt) is not None
 
 
+def things_alone(prompt: str) -> tuple[str, str] | None:
+    """The two things of a prompt, each as a prompt of its own: without background, in its style. None for one thing.
+
+    "a cat and a red dog in 3D style" -> ("a cat in 3D style", "a red dog in 3D style").
+    """
+    pair, style = split_pair(prompt), wanted_style(prompt)
+    if pair is None:
+        return None
+    bare = [_BACKGROUND.sub("", part).strip(" ,") for part in (pair[0], pair[2])]
+    first, second = (part if wanted_style(part) == style else f"{part} in {style} style" for part in bare)
+    return first, second
+
+
 def wanted_colours(thing: str) -> tuple[str, ...]:
     """The colour words in the description of a thing, background left out."""
     words = re.findall(r"[a-z]+", _BACKGROUND.sub(" ", thing).lower().replace("grey", "gray"))

@@ -8,6 +8,7 @@ import torch
 from common.settings import Settings
 from models.catalog import Catalog
 from models.families.pictograms_gan import SPECS
+from models.families.pictograms_ground import GROUNDS
 from models.gan_generator import Generator
 from models.pool import ModelPool
 from tests.models import tiny_painter
@@ -100,3 +101,21 @@ def test_it_redraws_what_is_shown(model):
         first = model.decode(model.neighbours("a red car", [6])[:, :4])
     torch.testing.assert_close(model.shown("a red car", 6)[:1], first.clamp(0, 1), atol=1e-4, rtol=0)
     assert (painted(model, [6]) - first).abs().max() > 1e-3
+
+
+def test_two_things_are_redrawn_alone_and_set_where_the_words_say(model):
+    both = painted(model, [3, 4], "a red apple above a blue cup")
+    with torch.inference_mode():
+        neighbours = model.redrawn_from("a blue cup", [3, 4], 1)
+        below = model.decode(model._redraw("a blue cup", neighbours, [3, 4]))
+    half = torch.nn.functional.interpolate(below, (64, 64), mode="area").clamp(0, 1)
+    torch.testing.assert_close(both[:, :, 64:, 32:96], half, atol=1e-4, rtol=0)
+    assert (both[:, :, :, :32] == 1).all() and (both[:, :, :, 96:] == 1).all()
+
+
+def test_a_background_of_one_colour_is_put_behind(model):
+    plain = painted(model, [3], "a red apple next to a cup")
+    coloured = painted(model, [3], "a red apple next to a cup on a yellow background")
+    yellow = torch.tensor(GROUNDS["yellow"]) / 255
+    torch.testing.assert_close(coloured[0, :, 2, 2], yellow)
+    assert (plain[0, :, 2, 2] == 1).all()

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-# Background words with sRGB values (0..255).
-BACKGROUNDS: list[tuple[str, tuple[int, int, int]]] = [
-    ("white", (255, 255, 255)),
-    ("black", (18, 18, 20)),
-    ("gray", (150, 150, 152)),
-    ("red", (214, 48, 49)),
-    ("orange", (243, 146, 55)),
-    ("yellow", (250, 214, 65)),
-    ("green", (72, 168, 84)),
-    ("teal", (64, 188, 184)),
-    ("blue", (58, 110, 218)),
-    ("light blue", (166, 208, 245)),
-    ("purple", (134, 78, 190)),
-    ("pink", (246, 160, 196)),
-    ("brown", (128, 84, 52)),
-    ("beige", (238, 224, 196)),
-]
+from models.families.pictograms_ground import GROUNDS
+
+# Background words with sRGB values (0..255): those that the models paint behind their pictures.
+BACKGROUNDS: list[tuple[str, tuple[int, int, int]]] = list(GROUNDS.items())
 
 # Hue words with the HSV hue angle in degrees that `recolour` gives.
 COLOURS: dict[str, float] = {
