@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.families.pictograms_gan import PictogramGan
+from models.families.pictograms_ground import GROUNDS, ground_of
 from models.families.pictograms_memory import NEIGHBOURS
 from models.families.sentence import SentenceEncoder
 from models.gan_generator import Generator
@@ -80,6 +81,11 @@ def judge_loss(right: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
     return F.relu(1 - right).mean() + (F.relu(1 + wrong).mean() + F.relu(1 + fake).mean()) / 2
 
 
+def alone(sample: dict[str, Any]) -> bool:
+    """One thing on white: the generator is never asked for more (``PictogramGan.paint``)."""
+    return not sample["relation"] and ground_of(sample["caption"])[1] in (None, GROUNDS["white"])
+
+
 def hazy(texts: Tensor) -> Tensor:
     """Sentence vectors a little beside themselves, of unit length again; (N, D)."""
     return F.normalize(texts + HAZE * torch.randn_like(texts) / texts.shape[1] ** 0.5, dim=1)
@@ -132,7 +138,7 @@ def train(args: argparse.Namespace) -> tuple[Generator, dict[str, Any]]:
     run.track(optimiser=parts.optimiser, judge_optimiser=parts.judge_optimiser)
     run.resume()
     torch.manual_seed(args.seed + run.progress.steps)
-    batches = Batches(args.latents, data, memory.seen_in_training(), args.seed + run.progress.steps)
+    batches = Batches(args.latents, data, memory.seen_in_training(), args.seed + run.progress.steps, alone)
     facts = {"mean": batches.mean.flatten().tolist(), "std": batches.std.flatten().tolist()}
     read = Vectors(sentence)
     for step in run.steps(args.batch):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,9 +59,19 @@ def encode_all(sentence: SentenceEncoder, texts: list[str]) -> Tensor:
 
 
 class Batches:
-    """Cached latents with captions and neighbours, as the network is trained on them."""
+    """Cached latents with captions and neighbours, as the network is trained on them.
 
-    def __init__(self, folder: Path, data: Pictograms, memory: Memory, seed: int) -> None:
+    ``wanted`` leaves samples out; ``mean`` and ``std`` are always those of all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        data: Pictograms,
+        memory: Memory,
+        seed: int,
+        wanted: Callable[[dict[str, Any]], bool] = lambda sample: True,
+    ) -> None:
         self.latents = load_file(folder / "samples.safetensors")["latents"]
         with open(folder / "samples.jsonl") as file:
             self.samples = [json.loads(line) for line in file]
@@ -73,6 +85,8 @@ class Batches:
         everything = self.latents.float()
         self.mean = everything.mean((0, 2, 3))[:, None, None]
         self.std = everything.std((0, 2, 3))[:, None, None]
+        kept = [k for k, sample in enumerate(self.samples) if wanted(sample)]
+        self.latents, self.samples = self.latents[kept], [self.samples[k] for k in kept]
         self.lookalike, self.is_edited = self.lookalikes(), self.edited()
 
     def lookalikes(self) -> dict[int, int]:

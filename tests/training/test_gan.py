@@ -64,6 +64,30 @@ def test_a_batch_tells_what_is_shown_and_what_is_not(cache, pictograms, tmp_path
     assert names == [data.records[about[caption]]["name"] for caption in captions]
 
 
+@pytest.mark.parametrize(
+    ("caption", "relation", "wanted"),
+    [
+        ("a cat", "", True),
+        ("a cat on a white background", "", True),
+        ("a cat on a light blue background", "", False),
+        ("a cat above a dog", "above", False),
+    ],
+)
+def test_only_things_alone_on_white_are_trained_on(caption, relation, wanted):
+    assert gan.alone({"caption": caption, "relation": relation}) is wanted
+
+
+def test_samples_can_be_left_out_and_the_scale_stays(cache, pictograms, tmp_path):
+    data = Pictograms(pictograms)
+    vqgan = gan.VQModel.from_pretrained(tmp_path / "weights" / "pictograms-vqgan")
+    memory = build_memory(data, load_file(cache / "memory.safetensors"), vqgan, SentenceEncoder())
+    every, some = (Batches(cache, data, memory.seen_in_training(), 0, *only) for only in ((), (gan.alone,)))
+    assert 0 < len(some.samples) < len(every.samples) and len(some.latents) == len(some.samples)
+    assert not any(sample["relation"] for sample in some.samples)
+    torch.testing.assert_close(some.std, every.std)
+    assert len(some.is_edited) == len(some.samples)
+
+
 def test_only_the_right_words_with_a_real_picture_cost_nothing():
     yes, no = torch.full((2, 5), 2.0), torch.full((2, 5), -2.0)
     assert gan.judge_loss(right=yes, wrong=no, fake=no) == 0
