@@ -44,7 +44,6 @@ def test_a_newcomer_paints_over_a_draft_and_gets_its_film(visit, starter):
     me.page.get_by_label("Prompts", exact=True).fill("a red heart")
     me.page.get_by_label("number input for Steps").locator("visible=true").fill("8")
     me.page.get_by_role("button", name="Paint", exact=True).click()
-    me.page.get_by_text("Drawing what to start from").wait_for()
     me.wait_for_pictures(1)
     me.page.wait_for_function("() => [...document.querySelectorAll('video')].some(v => v.offsetParent && v.videoWidth)")
     assert me.page.locator(".losses figcaption").locator("visible=true").inner_text() == "Loss by prompt, steps 1 to 8"
