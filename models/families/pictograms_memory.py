@@ -121,7 +121,7 @@ class Memory:
 
     def draw(self, vectors: Tensor, chance: float, style: str | None = None, colours: Sequence[str] = ()) -> int:
         """One picture for text vectors (k, 384): of a near concept, nearer ones more often, and rather in that style
-        and those colours. `chance` in [0, 1) says which; near chances often mean the same picture.
+        and those colours. `chance` in [0, 1) says which, from the likeliest on; near ones often mean the same picture.
         """
         import torch
 
@@ -130,9 +130,10 @@ class Memory:
         members = torch.isin(self.concept_of, concepts).nonzero()[:, 0]
         near = self.concept_of[members, None] == concepts  # (m, NEAREST)
         weight = (near * chances).sum(1) * self._fitness(members, style, colours)
-        shares = weight.double().cumsum(0)
+        likeliest = weight.argsort(descending=True, stable=True)
+        shares = weight[likeliest].double().cumsum(0)
         place = int(torch.searchsorted(shares, chance * shares[-1], right=True))
-        return int(members[min(place, len(members) - 1)])
+        return int(members[likeliest[min(place, len(members) - 1)]])
 
     def _fitness(self, members: Tensor, style: str | None, colours: Sequence[str]) -> Tensor:
         """How welcome pictures (m,) are, by style and colour: factors (m,)."""

@@ -106,6 +106,12 @@ def test_seeds_that_follow_each_other_draw_far_apart(start):
         assert min(b - a for a, b in itertools.pairwise(found)) > 0.04  # at random 1 in 500 such sets would do
 
 
+def test_the_likeliest_picture_comes_first(memory):
+    apple = torch.eye(384)[0:1]
+    assert memory.draw(apple, 0.0) == 0 and memory.draw(apple, 0.0, "high contrast") == 1
+    assert memory.draw(torch.eye(384)[2:3], 0.0) == 4  # though others stand before it
+
+
 def test_each_picture_of_equal_weight_is_drawn_equally_often(memory):
     shelf = replace(memory, style_of=torch.zeros(6, dtype=torch.long))
     apple = [shelf.draw(torch.eye(384)[0:1], (k + 0.5) / 100) for k in range(100)]
