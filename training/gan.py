@@ -37,6 +37,7 @@ from training.pictures import Pictograms
 CHANNELS = 4
 ARCHITECTURE = {"latents": CHANNELS, "planes": NEIGHBOURS * (CHANNELS + 1), "widths": (96, 160, 256), "noise": 32,
                 "text": 384, "words": 128, "style": 256}  # fmt: skip
+ITSELF = 0.5  # how often the neighbour is the picture itself: what the words already fit is to be left as it is
 HAZE = 0.25  # length of the noise on sentence vectors of length one: nearby sentences are to give nearby pictures
 
 
@@ -145,7 +146,7 @@ def train(args: argparse.Namespace) -> tuple[Generator, dict[str, Any]]:
         factor = cosine_rate(step, 50, args.total_steps)
         parts.optimiser.param_groups[0]["lr"] = args.rate * factor
         parts.judge_optimiser.param_groups[0]["lr"] = args.judge_rate * factor
-        latents, neighbours, texts, wrongs = batches.matched(args.batch)
+        latents, neighbours, texts, wrongs = batches.matched(args.batch, ITSELF)
         given = [each.to(accelerator.device) for each in (latents, neighbours, read(texts), read(wrongs))]
         with accelerator.autocast():
             run.log(**training_step(parts, Batch(*given), args.likeness))

@@ -127,14 +127,21 @@ class Batches:
             return k
         return self.lookalike[k] if k in self.lookalike and self.rng.random() < 0.8 else self.neighbour(k)
 
-    def help(self, pick: int, drop_all: bool) -> Tensor:
-        """Neighbour channels (NEIGHBOURS * (C + 1), 16, 16) for one sample: a close neighbour first, then others."""
+    def help(self, pick: int, drop_all: bool, itself: float = 0.0) -> Tensor:
+        """Neighbour channels (NEIGHBOURS * (C + 1), 16, 16) for one sample: a close neighbour first, then others.
+
+        ``itself``: how often the first is the picture itself as it was before it was edited.
+        """
         if drop_all:
             return as_channels([None] * NEIGHBOURS, self.mean, self.std)
         sample, pictures = self.samples[pick], []
+        same = self.rng.random() < itself
         for place in range(NEIGHBOURS):
             mine = [self.position[row] for row in sample["rows"]]
-            rows = [self.neighbour(k) if place else self.close_neighbour(k, bool(self.is_edited[pick])) for k in mine]
+            if place:
+                rows = [self.neighbour(k) for k in mine]
+            else:
+                rows = mine if same else [self.close_neighbour(k, bool(self.is_edited[pick])) for k in mine]
             if self.rng.random() < (0.1 if place else 0.03):
                 pictures.append(None)
             elif len(rows) == 2:
@@ -155,9 +162,10 @@ class Batches:
         latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
         return latents, torch.stack(helps), captions
 
-    def matched(self, n: int) -> tuple[Tensor, Tensor, list[str], list[str]]:
+    def matched(self, n: int, itself: float = 0.0) -> tuple[Tensor, Tensor, list[str], list[str]]:
         """As `draw`, but nothing is dropped, and beside each caption there is one that is not true of the picture:
-        an almost true one every other time, where there is such a one, else another picture's."""
+        an almost true one every other time, where there is such a one, else another picture's. ``itself`` as in `help`.
+        """
         picks = self.rng.integers(len(self.samples), size=n)
         chosen, almost = [self.samples[pick] for pick in picks], self.rng.random(n) < 0.5
         captions = [sample["caption"] for sample in chosen]
@@ -168,7 +176,7 @@ class Batches:
             for sample, use, other in zip(chosen, almost, others, strict=True)
         ]
         latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
-        return latents, torch.stack([self.help(int(pick), drop_all=False) for pick in picks]), captions, wrongs
+        return latents, torch.stack([self.help(int(pick), False, itself) for pick in picks]), captions, wrongs
 
 
 class TextStates:

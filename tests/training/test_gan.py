@@ -29,7 +29,8 @@ def cache(pictograms, tmp_path):
     shown = torch.tensor([sample.rows[0] for sample in samples], dtype=torch.float16)
     save_file({"latents": shown[:, None, None, None].repeat(1, 4, 16, 16) + 0.1}, folder / "samples.safetensors")
     latents.write_captions(samples, folder / "samples.jsonl", np.random.default_rng(1))
-    memory = {"full": torch.zeros(18, 256, dtype=torch.int16), "half": torch.zeros(18, 64, dtype=torch.int16)}
+    codes = (torch.arange(18, dtype=torch.int16) % 6)[:, None]
+    memory = {"full": codes.repeat(1, 256), "half": codes.repeat(1, 64)}
     save_file(memory, folder / "memory.safetensors")
     return folder
 
@@ -86,6 +87,22 @@ def test_samples_can_be_left_out_and_the_scale_stays(cache, pictograms, tmp_path
     assert not any(sample["relation"] for sample in some.samples)
     torch.testing.assert_close(some.std, every.std)
     assert len(some.is_edited) == len(some.samples)
+
+
+def test_the_neighbour_can_be_the_picture_itself(cache, pictograms, tmp_path):
+    data = Pictograms(pictograms)
+    vqgan = gan.VQModel.from_pretrained(tmp_path / "weights" / "pictograms-vqgan")
+    memory = build_memory(data, load_file(cache / "memory.safetensors"), vqgan, SentenceEncoder())
+    shown = {}
+    for itself in (0.0, 1.0):
+        batches = Batches(cache, data, memory.seen_in_training(), 0, gan.alone)
+        latents, neighbours, *_ = batches.matched(40, itself)
+        rows = (latents * batches.std + batches.mean)[:, 0, 0, 0].round().int()
+        originals = memory.latents([batches.position[int(row)] for row in rows])
+        there = neighbours[:, 4] == 1  # now and then there is no neighbour
+        first = neighbours[:, :4] * batches.std + batches.mean
+        shown[itself] = ((first - originals).abs().amax(1) < 1e-3)[there].float().mean()
+    assert shown[1.0] == 1 and shown[0.0] < 0.9
 
 
 def test_only_the_right_words_with_a_real_picture_cost_nothing():
