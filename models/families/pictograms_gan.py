@@ -113,7 +113,7 @@ class PictogramGan(Painter):
 
         bare, colour = ground_of(prompt)
         things = things_alone(bare)
-        with torch.inference_mode():
+        with torch.no_grad():
             if things is None:
                 pictures = self.decode(self._redraw(bare, self.neighbours(bare, seeds), seeds))
             else:
