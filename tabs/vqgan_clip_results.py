@@ -129,7 +129,7 @@ def story(result: AnyResult) -> tuple[str, str]:
     more = list(result.notes)
     if isinstance(picture, VqganClipResult):
         judged = "judged by" if picture.fair else "scored by"
-        more.insert(0, f"Pictures {judged} {picture.judge}.")
+        more.insert(0, f"Pictures {judged} {picture.judge_title}.")
         more += [f"Canvas {each.index + 1} began anew at step {each.step}." for each in picture.refills]
     if scenes := getattr(result, "measures", {}).get("scenes"):
         measured = result.measures

@@ -51,13 +51,14 @@ class Picture:
 class VqganClipResult(Result):
     """Pictures, best first, by the ranker `judge`, which `fair` says was not optimised itself.
 
-    `steps` are those done; `checkpoints` the files by step; `log` the changes made on the way; `refills` the canvases
-    replaced; `curves` (see `Progress`) with their steps `at`; `pace` seconds a step; `footprint` what
-    a step keeps in memory; `notes` sentences.
+    People know the judge as `judge_title`. `steps` are those done; `checkpoints` the files by step; `log` the changes
+    made on the way; `refills` the canvases replaced; `curves` (see `Progress`) with their steps `at`; `pace` seconds a
+    step; `footprint` what a step keeps in memory; `notes` sentences.
     """
 
     pictures: tuple[Picture, ...]
     judge: str = ""
+    judge_title: str = ""
     fair: bool = False
     steps: int = 0
     checkpoints: dict[int, Path] = field(default_factory=dict)
@@ -171,6 +172,7 @@ class _Session:
             "recipe": recipe_table(self._recipe(canvases, {})),
             "pictures": tuple(sorted(made, key=lambda each: (-each.score, each.index))),
             "judge": self._judge.name,
+            "judge_title": services.catalog.get(self._judge.name).title,
             "fair": self._judge.fair,
             "checkpoints": self.keeper.kept,
             "curves": self.progress.curves,

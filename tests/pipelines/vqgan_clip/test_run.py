@@ -68,6 +68,7 @@ def test_the_same_request_gives_the_same_bytes(services):
 
 def test_the_judge_is_one_that_was_not_optimised(services):
     _, result = collect(ASKED, services)
+    assert result.judge_title == services.catalog.get("cnn").title
     assert (result.judge, result.fair) == ("cnn", True) and BIASED not in result.notes
     with services.pool.use("cnn") as judge:
         seen = judge.encode_images([Image.open(result.pictures[0].path)])
