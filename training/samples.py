@@ -1,4 +1,4 @@
-"""A sheet of pictures for 48 fixed prompts: ``python -m training.samples --out weights/pictograms-ldm/samples.webp``.
+"""A sheet of pictures for 48 fixed prompts: ``python -m training.samples --out weights/pictograms-gan/samples.webp``.
 
 Another model of the dropdown is asked for with ``--model``; its sheet lies beside its own weights. The same prompts and
 seeds for every release, never chosen by hand or by score, so that sheets can be compared.
@@ -45,7 +45,7 @@ def labelled(picture: Image.Image, prompt: str) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.samples", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="pictograms-ldm")
+    parser.add_argument("--model", default="pictograms-gan")
     parser.add_argument("--weights", type=Path, default=Settings().weights)
     parser.add_argument("--out", type=Path, default=Path("samples.webp"))
     parser.add_argument("--seed", type=int, default=0)
