@@ -23,7 +23,7 @@ from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.families.pictograms_gan import PictogramGan
+from models.families.pictograms_gan import PictogramGan, read_generator
 from models.families.pictograms_ground import GROUNDS, ground_of
 from models.families.pictograms_memory import NEIGHBOURS
 from models.families.sentence import SentenceEncoder
@@ -117,10 +117,12 @@ def training_step(parts: Parts, batch: Batch, likeness: float) -> dict[str, Tens
     return losses | {"right": right.mean(), "wrong": wrong.mean(), "fake": fake.mean(), "changed": changed}
 
 
-def make_parts(args: argparse.Namespace, device: torch.device) -> Parts:
-    """New networks and optimisers; every run with one seed begins with the same."""
+def make_parts(args: argparse.Namespace, device: torch.device, shipped: Path | None = None) -> Parts:
+    """New networks and optimisers; every run with one seed begins with the same. A ``shipped`` generator goes on."""
     torch.manual_seed(args.seed)
     generator, judge = Generator(**ARCHITECTURE).to(device), Judge(CHANNELS).to(device)
+    if shipped is not None:
+        generator.load_state_dict(read_generator(shipped).state_dict())
     optimiser = torch.optim.Adam(generator.parameters(), args.rate, (0.0, 0.99))
     judge_optimiser = torch.optim.Adam(judge.parameters(), args.judge_rate, (0.0, 0.99))
     ema = EMAModel(generator.parameters(), decay=args.ema)
@@ -134,7 +136,7 @@ def train(args: argparse.Namespace) -> tuple[Generator, dict[str, Any]]:
     run, data, sentence = TrainingRun(args.run, args.minutes), Pictograms(args.data), SentenceEncoder()
     vqgan = VQModel.from_pretrained(args.vqgan).eval()
     memory = build_memory(data, load_file(args.latents / "memory.safetensors"), vqgan, sentence)
-    parts = make_parts(args, accelerator.device)
+    parts = make_parts(args, accelerator.device, args.export if run.begins_with(args.export) else None)
     run.track(generator=parts.generator, judge=parts.judge, ema=parts.ema)
     run.track(optimiser=parts.optimiser, judge_optimiser=parts.judge_optimiser)
     run.resume()

@@ -42,7 +42,7 @@ def args(cache, pictograms, tmp_path, monkeypatch):
     return argparse.Namespace(
         run=tmp_path / "run", data=pictograms, latents=cache, vqgan=tmp_path / "weights" / "pictograms-vqgan",
         minutes=0.05, batch=4, device="cpu", threads=1, seed=0, rate=1e-3, judge_rate=1e-3, ema=0.9, total_steps=100,
-        likeness=3.0, sheet_every=2,
+        likeness=3.0, sheet_every=2, export=None,
     )  # fmt: skip
 
 
@@ -155,3 +155,7 @@ def test_a_run_resumes_and_its_export_is_what_was_trained(args, tmp_path):
     again, given = read_generator(tmp_path / "exported"), (torch.randn(2, 4), vectors(2), torch.randn(2, 10, 16, 16))
     with torch.no_grad():
         torch.testing.assert_close(again(*given), trained(*given), atol=5e-3, rtol=0)
+    args.run, args.export = tmp_path / "another machine", tmp_path / "exported"
+    begun, _ = gan.train(args)  # without the checkpoint it goes on from the weights
+    for ours, shipped in zip(begun.parameters(), again.parameters(), strict=True):
+        assert torch.equal(ours, shipped)
