@@ -124,6 +124,7 @@ def launch(services: Services, jobs: JobQueue, **options: Any) -> tuple[gr.Block
             ssr_mode=False,
             pwa=False,
             share=False,
+            _frontend=False,  # means: do not give up where a busy machine needs three seconds for the page
             mcp_server=settings.mcp,
             footer_links=["api", "settings"],
             theme=make_theme(),

@@ -53,6 +53,6 @@ def test_api_client(atelier, tmp_path):
 def test_text_to_image_and_then_rank_images(starter, tmp_path):
     lines = run_example("text_to_image", tmp_path, "a red car")
     files = [line.split("  ", 1)[1] for line in lines if line.endswith(".png")]
-    assert len(files) == 4 and all((tmp_path / name).is_file() for name in files)
+    assert len(files) == 8 and all((tmp_path / name).is_file() for name in files)
     ranked = run_example("rank_images", tmp_path, "a red car", *reversed(files))
     assert [line.rsplit("  ", 1)[1].strip() for line in ranked[:4]] == files
