@@ -33,7 +33,7 @@ def starter(tmp_path_factory):
 def test_a_newcomer_gets_ranked_pictures(visit, starter, prompt):
     me = visit(url=starter)
     me.generate(prompt)
-    me.wait_for_pictures(4, timeout=120_000)
+    me.wait_for_pictures(8)
     assert me.page.locator(".scores tbody tr").count() == 8
     me.shoot(f"starter-{prompt.replace(' ', '-')}")
 
