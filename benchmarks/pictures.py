@@ -58,9 +58,9 @@ def _competition() -> list[Shown]:
 
 def _pictograms(count: int, split: str) -> list[Shown]:
     """Drawn at random; no flags, for nothing but names tells them apart."""
-    from training.pictures import Pictograms
+    from training.pictures import MEASURED, Pictograms
 
-    data = Pictograms(DATA, (split,))
+    data = Pictograms(DATA, (split,), MEASURED)
     rows = [row for row in map(int, data.rows) if data.records[row]["group"] != "flags"]
     random.Random(SEED).shuffle(rows)
     return [

@@ -15,7 +15,7 @@ import torch
 
 from training import caption_scores, clip_scores, generation_scores
 from training.data.photos import photos
-from training.pictures import Pictograms, on_background
+from training.pictures import MEASURED, Pictograms, on_background
 
 BATCH = 32
 
@@ -61,11 +61,12 @@ def captioner(data: Pictograms, weights: Path, name: str = "pictograms-clipcap")
     if config is None:
         raise SystemExit(f"{weights / name} holds no captioner; train one: python -m training.clipcap --export it")
     describe = caption_scores.describe_with(weights / name, read_folder(weights / config["clip"], sentence))
-    seen = Pictograms(data.folder, splits=("held_out_style",))
+    unseen = Pictograms(data.folder, ("held_out",), MEASURED)
+    seen = Pictograms(data.folder, ("held_out_style",), MEASURED)
     return {
         "photo": caption_scores.things(describe, *photos(data.folder / "archives")),
         "unseen style of a known concept": caption_scores.pictograms(describe, seen, sentence),
-        "unseen concept": caption_scores.pictograms(describe, Pictograms(data.folder, ("held_out",)), sentence),
+        "unseen concept": caption_scores.pictograms(describe, unseen, sentence),
     }
 
 
@@ -92,7 +93,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data/pictograms"))
     parser.add_argument("--weights", type=Path, default=Path("weights"))
     args = parser.parse_args()
-    data = Pictograms(args.data, splits=("held_out", "held_out_style"))
+    data = Pictograms(args.data, ("held_out", "held_out_style"), MEASURED)
     names = args.what or [name for name, (_, folder) in SCORES.items() if (args.weights / folder).exists()]
     results = {name: score(data, args.weights, folder) for name, (score, folder) in SCORES.items() if name in names}
     print(json.dumps(results, indent=2))

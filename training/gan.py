@@ -32,7 +32,7 @@ from training.gan_judge import Judge
 from training.gan_sheet import draw_sheet
 from training.latent_batches import Batches, build_memory
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
-from training.pictures import Pictograms
+from training.pictures import PAINTED, Pictograms
 
 CHANNELS = 4
 ARCHITECTURE = {"latents": CHANNELS, "planes": NEIGHBOURS * (CHANNELS + 1), "widths": (96, 160, 256), "noise": 32,
@@ -133,7 +133,7 @@ def make_parts(args: argparse.Namespace, device: torch.device, shipped: Path | N
 def train(args: argparse.Namespace) -> tuple[Generator, dict[str, Any]]:
     """Trains for ``args.minutes`` from the last checkpoint on; the generator with averaged weights, and its config."""
     accelerator = make_accelerator(args.device, args.threads)
-    run, data, sentence = TrainingRun(args.run, args.minutes), Pictograms(args.data), SentenceEncoder()
+    run, data, sentence = TrainingRun(args.run, args.minutes), Pictograms(args.data, sources=PAINTED), SentenceEncoder()
     vqgan = VQModel.from_pretrained(args.vqgan).eval()
     memory = build_memory(data, load_file(args.latents / "memory.safetensors"), vqgan, sentence)
     parts = make_parts(args, accelerator.device, args.export if run.begins_with(args.export) else None)

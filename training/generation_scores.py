@@ -30,7 +30,7 @@ from pipelines.text_to_image import start
 from pipelines.text_to_image_request import TextToImageRequest
 from training.compose import Sample, pair, render, single
 from training.generation_scores_distance import Features, distances
-from training.pictures import Pictograms
+from training.pictures import MEASURED, Pictograms
 
 RANKER = "pictograms-clip"  # of the app
 JUDGES = ("pictograms-judge", RANKER)  # the first that is there judges
@@ -61,7 +61,7 @@ class Way:
 def captions(folder: Path, kind: str) -> list[Sample]:
     """All held-out samples of a kind, in an order that never changes: one a picture, or ``PAIRS`` pairs."""
     split, make = KINDS[kind]
-    data, rng = Pictograms(folder, (split,)), np.random.default_rng(3)
+    data, rng = Pictograms(folder, (split,), MEASURED), np.random.default_rng(3)
     rows = [int(row) for row in rng.permutation(data.rows)]
     if make is single:
         return [single(data, row, rng) for row in rows]
@@ -130,7 +130,7 @@ def judged(
 
 def scores(way: Way, folder: Path, weights: Path) -> dict[str, Any]:
     """Everything about one model: R-precision by kind, FID and KID with their floors, seconds a picture."""
-    sentence, data, pool = SentenceEncoder(), Pictograms(folder), open_pool(weights)
+    sentence, data, pool = SentenceEncoder(), Pictograms(folder, sources=MEASURED), open_pool(weights)
     judge_name = next(name for name in JUDGES if (weights / name / "config.json").exists())
     if way.candidates > 1 and judge_name == RANKER:
         raise SystemExit(f"{RANKER} cannot choose among candidates and judge its choice; {JUDGES[0]} is not there.")

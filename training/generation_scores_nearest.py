@@ -27,7 +27,7 @@ from training.compose import Sample
 from training.evaluate import white
 from training.generation_scores import Way, captions, fair, open_pool, paint
 from training.generation_scores_distance import Features
-from training.pictures import Pictograms
+from training.pictures import MEASURED, PAINTED, Pictograms
 
 PICTURES, RECONSTRUCTED, BATCH, GRID = 64, 256, 64, 32
 CELL, LINE, COLUMNS = 64, 13, 3  # pixels of a picture on the sheet and of its caption; samples side by side
@@ -77,7 +77,7 @@ def plain(folder: Path, count: int) -> list[Sample]:
 @torch.no_grad()
 def thresholds(data: Pictograms, trained: Views, features: Features, vqgan: Any) -> dict[str, dict[str, float]]:
     """Per way of looking the distances ``new`` and ``copy`` (see above)."""
-    unseen = view_rows(data, Pictograms(data.folder, ("held_out",)).rows, features).nearest(trained)
+    unseen = view_rows(data, Pictograms(data.folder, ("held_out",), MEASURED).rows, features).nearest(trained)
     rows = np.random.default_rng(6).permutation(data.rows)[:RECONSTRUCTED]
     originals, again = white(data, rows), []
     for part in originals.split(BATCH):
@@ -104,7 +104,7 @@ def report(way: Way, folder: Path, weights: Path) -> tuple[dict[str, Any], Image
     """Numbers and the sheet for one model."""
     from diffusers import VQModel
 
-    data, features, pool = Pictograms(folder), Features(), open_pool(weights)
+    data, features, pool = Pictograms(folder, sources=PAINTED), Features(), open_pool(weights)
     samples = plain(folder, way.count)
     texts = [sample.caption for sample in samples]
     with pool.use(way.model) as whole:
@@ -112,7 +112,7 @@ def report(way: Way, folder: Path, weights: Path) -> tuple[dict[str, Any], Image
         pictures = paint(model, pool.catalog, way, texts)
         given = [model.shown(text, seed) for seed, text in enumerate(texts)] if hasattr(model, "shown") else []
     trained = view_rows(data, data.rows, features)
-    held_out = view_rows(data, Pictograms(folder, ("held_out", "held_out_style")).rows, features)
+    held_out = view_rows(data, Pictograms(folder, ("held_out", "held_out_style"), MEASURED).rows, features)
     limits = thresholds(data, trained, features, VQModel.from_pretrained(weights / "pictograms-vqgan").eval())
     mine = view(pictures, features)
     ours, theirs = mine.nearest(trained), mine.nearest(held_out)

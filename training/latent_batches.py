@@ -23,12 +23,13 @@ EDITED = 0.15  # mean squared change of unit-variance latents; rounding to codes
 
 
 def build_memory(data: Pictograms, codes: dict[str, Tensor], vqgan: VQModel, sentence: SentenceEncoder) -> Memory:
-    """The retrieval memory of the whole data set: first the rows of ``data.rows`` in their order, then all others.
+    """The retrieval memory of the data's sources: first the rows of ``data.rows`` in their order, then all others.
 
     People ask for rockets and snowmen, so the shipped memory holds the held-out pictures too; training and evaluation
     use ``Memory.seen_in_training`` and never meet them.
     """
-    others = np.setdiff1d(np.arange(len(data.records)), data.rows)
+    whole = [k for k, record in enumerate(data.records) if data.sources is None or record["source"] in data.sources]
+    others = np.setdiff1d(whole, data.rows)
     rows = np.concatenate([data.rows, others])
     concepts: dict[str, int] = {}
     concept_of = [concepts.setdefault(data.records[row]["concept"], len(concepts)) for row in rows]

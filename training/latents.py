@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from training.compose import Sample, pair, render, shrink, single
 from training.hard_captions import wrong_caption
-from training.pictures import Pictograms, on_background
+from training.pictures import PAINTED, Pictograms, on_background
 
 BATCH = 32
 
@@ -92,7 +92,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    data = Pictograms(args.data)
+    data = Pictograms(args.data, sources=PAINTED)
     vqgan = VQModel.from_pretrained(args.vqgan).eval()
     args.out.mkdir(parents=True, exist_ok=True)
     save_file(encode_memory(vqgan, data), args.out / "memory.safetensors")

@@ -23,7 +23,7 @@ from models.families.pictograms_memory import NEIGHBOURS, Memory
 from models.families.sentence import SentenceEncoder
 from training.latent_batches import Batches, TextStates, build_memory
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
-from training.pictures import Pictograms
+from training.pictures import PAINTED, Pictograms
 
 CHANNELS = 4
 ARCHITECTURE = {
@@ -59,7 +59,7 @@ def loss_of(unet: torch.nn.Module, schedule: DDPMScheduler, latents: Tensor, hel
 def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches, Memory]:
     """Trains for ``args.minutes`` from the last checkpoint on; the averaged network, its data, the whole memory."""
     accelerator = make_accelerator(args.device, args.threads)
-    run, data = TrainingRun(args.run, args.minutes), Pictograms(args.data)
+    run, data = TrainingRun(args.run, args.minutes), Pictograms(args.data, sources=PAINTED)
     torch.manual_seed(args.seed)
     sentence = SentenceEncoder(str(accelerator.device))
     vqgan = VQModel.from_pretrained(args.vqgan).eval()

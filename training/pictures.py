@@ -10,22 +10,30 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+# What scores are measured on, always the same, so that releases can be compared: the sources of the first one.
+MEASURED = ("fluent3d", "fluent-flat", "fluent-contrast", "twemoji", "openclipart")
+# What is painted from: black silhouettes would only be recoloured.
+PAINTED = (*MEASURED, "noto", "emojione", "fxemoji", "streamline")
+
 
 class Pictograms:
     """The pictures of ``data/pictograms`` and what is known about them.
 
     ``folder`` is where they lie; ``rgba`` is a memory map, uint8 (N, 128, 128, 4), straight alpha; ``records`` one dict
-    a picture, same order.
+    a picture, same order; ``rows`` are the numbers of those of the given ``splits`` and ``sources`` (None: all).
     """
 
-    def __init__(self, folder: Path, splits: tuple[str, ...] = ("train",)) -> None:
+    def __init__(
+        self, folder: Path, splits: tuple[str, ...] = ("train",), sources: tuple[str, ...] | None = None
+    ) -> None:
         if not (folder / "records.jsonl").exists():
             raise SystemExit(f"{folder} holds no data set; build it: python -m training.data.pictograms --out {folder}")
-        self.folder = folder
+        self.folder, self.sources = folder, sources
         self.rgba = np.load(folder / "pictures.npy", mmap_mode="r")
         with open(folder / "records.jsonl") as file:
             self.records: list[dict[str, Any]] = [json.loads(line) for line in file]
-        self.rows = np.array([i for i, record in enumerate(self.records) if record["split"] in splits])
+        wanted = [r["split"] in splits and (sources is None or r["source"] in sources) for r in self.records]
+        self.rows = np.flatnonzero(wanted)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -27,7 +27,7 @@ from models.families.sentence import SentenceEncoder
 from training.generation_scores import open_pool
 from training.latent_batches import Batches, TextStates
 from training.loop import TrainingRun, common_arguments, cosine_rate, digest, make_accelerator
-from training.pictures import Pictograms
+from training.pictures import PAINTED, Pictograms
 
 HUBER = 1e-3  # of the pseudo-Huber loss, as in the paper's code
 
@@ -130,7 +130,7 @@ def draw(batches: Batches, texts: TextStates, n: int) -> dict[str, Tensor]:
 def train(args: argparse.Namespace) -> dict[str, LowRank]:
     """Distils for ``args.minutes`` from the last checkpoint on; the averaged low-rank changes."""
     accelerator = make_accelerator(args.device, args.threads)
-    run, data = TrainingRun(args.run, args.minutes), Pictograms(args.data)
+    run, data = TrainingRun(args.run, args.minutes), Pictograms(args.data, sources=PAINTED)
     torch.manual_seed(args.seed + 1)
     with open_pool(args.teacher.parent).use(args.teacher.name) as model:
         memory, facts, teacher = model.memory.seen_in_training(), model.facts, model.unet.to(accelerator.device)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from training.codebook import Codebook, decorrelation, unfold
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
 from training.perceptual import PerceptualLoss
-from training.pictures import Pictograms, random_crops
+from training.pictures import PAINTED, Pictograms, random_crops
 
 ARCHITECTURE = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -121,7 +121,7 @@ def train(args: argparse.Namespace) -> VQModel:
     """Trains for ``args.minutes`` from the last checkpoint on; returns the model with averaged weights."""
     accelerator = make_accelerator(args.device, args.threads)
     run = TrainingRun(args.run, args.minutes)
-    data = Pictograms(args.data)
+    data = Pictograms(args.data, sources=PAINTED)
     torch.manual_seed(args.seed)
     model, judge = VQModel(**ARCHITECTURE), PatchDiscriminator()
     if shipped := run.begins_with(args.export):

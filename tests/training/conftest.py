@@ -10,6 +10,7 @@ import pytest
 
 NAMES = ["red apple", "blue cup", "pizza", "penguin", "car", "green tree"]
 STYLES = ["3D", "flat", "cartoon"]
+SOURCES = {"3D": "fluent3d", "flat": "fluent-flat", "cartoon": "noto"}
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def pictograms(tmp_path: Path) -> Path:
                 {
                     "id": f"{style}/{concept}", "name": name, "style": style, "keywords": ["thing", "food"],
                     "concept": str(concept), "group": "objects", "colors": ["red"], "dominant": 0.9,
-                    "coverage": 0.5, "split": "held_out" if name == "green tree" else "train",
+                    "coverage": 0.5, "source": SOURCES[style], "split": "held_out" if name == "green tree" else "train",
                 }
             )  # fmt: skip
     np.save(folder / "pictures.npy", np.stack(pictures))

@@ -7,7 +7,7 @@ import pytest
 
 from training.compose import RELATIONS, group, pair, place_group, place_pair, recaption, render, shrink, single
 from training.data.counting import NUMBERS
-from training.pictures import Pictograms, random_crops
+from training.pictures import MEASURED, Pictograms, random_crops
 
 
 def solid(colour: tuple[int, int, int]) -> np.ndarray:
@@ -56,6 +56,11 @@ def test_samples_have_captions_and_render_on_their_background(pictograms):
 def test_held_out_pictures_are_not_trained_on(pictograms):
     assert "green tree" not in {Pictograms(pictograms).records[row]["name"] for row in Pictograms(pictograms).rows}
     assert len(Pictograms(pictograms, ("held_out",))) == 3
+
+
+def test_scores_are_measured_on_the_first_sources_only(pictograms):
+    assert len(Pictograms(pictograms, ("held_out",), MEASURED)) == 2
+    assert len(Pictograms(pictograms, sources=("noto",))) == 5
 
 
 def test_crops_have_the_size_asked_for(pictograms):

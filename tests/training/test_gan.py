@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from models.families.pictograms_gan import read_generator
+from models.families.pictograms_query import STYLES
 from models.families.sentence import SentenceEncoder
 from tests.models import tiny_painter
 from training import gan, latents
@@ -48,6 +49,14 @@ def args(cache, pictograms, tmp_path, monkeypatch):
 
 def vectors(count: int) -> torch.Tensor:
     return F.normalize(torch.randn(count, 384, generator=torch.Generator().manual_seed(count)), dim=1)
+
+
+def test_the_memory_holds_the_sources_that_are_painted_from(cache, pictograms, tmp_path):
+    vqgan = gan.VQModel.from_pretrained(tmp_path / "weights" / "pictograms-vqgan")
+    codes, sentence = load_file(cache / "memory.safetensors"), SentenceEncoder()
+    memory = build_memory(Pictograms(pictograms, sources=("fluent3d", "noto")), codes, vqgan, sentence)
+    assert (len(memory.full), memory.trained, len(memory.names)) == (12, 10, 6)
+    assert {list(STYLES)[k] for k in memory.style_of.tolist()} == {"3D", "cartoon"}
 
 
 def test_a_batch_tells_what_is_shown_and_what_is_not(cache, pictograms, tmp_path):

@@ -64,6 +64,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     picture = io.BytesIO()
     Image.new("RGBA", (40, 20), (0, 90, 200, 255)).save(picture, "WEBP", lossless=True)
     tarball(folder / "lobehub-fluent-emoji-3d-1.1.0.tgz", {"package/assets/1f355.webp": picture.getvalue()})
+    body = '<rect width="6" height="3" fill="red"/>'
+    emoji_set = {"pizza-1": {"body": body}, "pizza-2": {"body": body}, "redapple": {"body": body, "height": 4}}
+    emoji_set |= {"waving-hand-dark-skin-tone": {"body": body}, "old-logo": {"body": body}, "gone": {"hidden": True}}
+    silhouettes = {"pizza": {"body": body}, "mad-ship": {"body": body}, "abstract-07": {"body": body}}
+    for name, icons in (("noto-1.2.9", emoji_set), ("game-icons-1.2.4", silhouettes)):
+        packed = json.dumps({"icons": icons, "width": 8, "height": 8}).encode()
+        tarball(folder / f"iconify-json-{name}.tgz", {"package/icons.json": packed})
     for key, archive in list(sources.ARCHIVES.items()):
         found = sources.find_archive(archive, folder)
         if found:
@@ -129,6 +136,21 @@ def test_resume_and_verify(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
     pictures.flush()
     assert pictograms.main(["--out", str(out), "--verify"]) == 1
     assert assemble.verify(tmp_path / "nothing")
+
+
+def test_sets_packed_by_iconify(tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "set"
+    assert build(out, cache, "--sources", "noto,game-icons") == 0
+    records = {r["id"]: r for r in read(out)}
+    assert {(r["id"], r["name"], r["style"]) for r in records.values()} == {
+        ("noto/1f355", "pizza", "cartoon"), ("noto/1f34e", "red apple", "cartoon"),
+        ("game-icons/pizza", "pizza", "high contrast"), ("game-icons/mad-ship", "mad ship", "high contrast"),
+    }  # fmt: skip
+    # The same thing is held out together, whoever drew it.
+    assert records["game-icons/pizza"]["concept"] == records["noto/1f355"]["concept"] == "1f355"
+    dropped = {name: part["dropped"] for name, part in json.loads((out / "summary.json").read_text())["parts"].items()}
+    assert dropped["noto"] == {"same emoji twice": 1, "skin tone": 1, "unknown name": 1}
+    assert dropped["game-icons"] == {"no usable name": 1}
 
 
 def test_limit(tmp_path: Path, cache: Path) -> None:

@@ -114,7 +114,7 @@ def leave_out(emoji: Emoji) -> str | None:
     return None
 
 
-def _listing(
+def list_files(
     source: str,
     style: str,
     licence: str,
@@ -154,7 +154,7 @@ def list_by_hexcode(
             files.setdefault(key, path)
         else:
             dropped["skin tone" if key in tones or _has_tone(key) else "unknown code"] += 1
-    return _listing(source, style, licence, files, table, dropped)
+    return list_files(source, style, licence, files, table, dropped)
 
 
 def _has_tone(key: str) -> bool:
@@ -185,4 +185,4 @@ def list_by_name(source: str, style: str, licence: str, folder: Path, table: dic
         if key in files:
             dropped["same emoji twice"] += 1
         files.setdefault(key, path)
-    return _listing(source, style, licence, files, table, dropped)
+    return list_files(source, style, licence, files, table, dropped)

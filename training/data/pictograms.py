@@ -18,6 +18,7 @@ from pathlib import Path
 from training.data import assemble, parts
 from training.data.clipart import list_clipart
 from training.data.emoji import list_by_hexcode, list_by_name, load_emojibase
+from training.data.iconify import list_emoji_set, list_silhouettes
 from training.data.items import Listing, slug
 from training.data.sources import ARCHIVES, SourceMissingError, provide
 
@@ -28,6 +29,12 @@ SOURCES: dict[str, tuple[str, str]] = {
     "fluent-contrast": ("fluent", "high contrast"),
     "twemoji": ("twemoji", "cartoon"),
     "openclipart": ("openclipart", "clip art"),
+    "noto": ("noto", "cartoon"),
+    "noto-v1": ("noto-v1", "cartoon"),
+    "emojione": ("emojione", "flat"),
+    "fxemoji": ("fxemoji", "flat"),
+    "streamline": ("streamline", "cartoon"),
+    "game-icons": ("game-icons", "high contrast"),
 }
 
 
@@ -43,6 +50,10 @@ def list_source(name: str, folder: Path, emojibase: Path) -> Listing:
         return list_by_hexcode(name, style, licence, folder / "package", ".svg", table, tones)
     if name == "openclipart":
         return list_clipart(folder, licence, {slug(e.name): e.key for e in table.values()})
+    if name == "game-icons":
+        return list_silhouettes(name, style, licence, folder, {slug(e.name): e.key for e in table.values()})
+    if archive in ("noto", "noto-v1", "emojione", "fxemoji", "streamline"):
+        return list_emoji_set(name, style, licence, folder, table)
     # The package's third folder, "modern", draws the very pictures of Fluent 3D, so it is not used.
     sub = {"fluent-flat": "flat", "fluent-contrast": "high-contrast"}
     return list_by_name(name, style, licence, folder / "package/icons" / sub[name], table)

@@ -61,6 +61,36 @@ ARCHIVES: dict[str, Archive] = {
             "openclipart-svg_*.deb",
         ),
         Archive(
+            "noto", "@iconify-json/noto", "1.2.9", "npm", "Apache-2.0",
+            "3e918d88fc945c0bb3d468dbace6f88caef67f01c9f0e7bcae0915a042e8f1ad",
+            "iconify-json-noto-1.2.9.tgz",
+        ),
+        Archive(
+            "noto-v1", "@iconify-json/noto-v1", "1.2.5", "npm", "Apache-2.0",
+            "2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37",
+            "iconify-json-noto-v1-1.2.5.tgz",
+        ),
+        Archive(
+            "emojione", "@iconify-json/emojione", "1.2.3", "npm", "CC-BY-4.0",
+            "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e",
+            "iconify-json-emojione-1.2.3.tgz",
+        ),
+        Archive(
+            "fxemoji", "@iconify-json/fxemoji", "1.2.2", "npm", "Apache-2.0",
+            "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef",
+            "iconify-json-fxemoji-1.2.2.tgz",
+        ),
+        Archive(
+            "streamline", "@iconify-json/streamline-emojis", "1.2.4", "npm", "CC-BY-4.0",
+            "5dac87c876b322500989828c5823143e0100d78881627a2e4081a4b897cbfdbc",
+            "iconify-json-streamline-emojis-1.2.4.tgz",
+        ),
+        Archive(
+            "game-icons", "@iconify-json/game-icons", "1.2.4", "npm", "CC-BY-3.0",
+            "f5758efb34d91c4f50b941f355f16ee73938625e5996fabc25171288404460a4",
+            "iconify-json-game-icons-1.2.4.tgz",
+        ),
+        Archive(
             "tuxpaint", "tuxpaint-stamps-default", "2022.06.04-1", "deb", "GPL-2",
             "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
             "tuxpaint-stamps-default_*.deb",
