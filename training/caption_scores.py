@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.families.clipcap_eye import clip_vectors
+from common.images import to_pil
+from models.families.caption_contract import Decoding
+from models.families.clipcap import ClipCapCaptioner, read_wording
 from models.families.clipcap_model import ClipCap
 from models.families.sentence import SentenceEncoder
 from pipelines.evaluation.evaluate import evaluate
@@ -24,16 +26,13 @@ Describe = Callable[[Tensor], list[str]]  # pixels (N, 3, H, W) in [0, 1] to a c
 
 
 def describe_with(folder: Path, clip: Any) -> Describe:
-    """The captioner in `folder`, which sees through `clip`: beam search with five beams, the best caption."""
-    from transformers import PreTrainedTokenizerFast
-
-    model, tokenizer = ClipCap.from_folder(folder), PreTrainedTokenizerFast.from_pretrained(folder)
-    (stop,) = model.config["stop"]
+    """The captioner in `folder`, which sees through `clip`: the first caption, as the app asks for it."""
+    model = ClipCap.from_folder(folder)
+    captioner = ClipCapCaptioner(model, clip, read_wording(folder, model.config["stop"], model.language.vocabulary))
 
     def describe(pixels: Tensor) -> list[str]:
-        seen = clip_vectors(clip, pixels, model.config["normalise"], model.config.get("features", False))
-        found = model.generate(seen, beams=5, max_tokens=30, stop_id=stop)
-        return [tokenizer.decode(best[0][0], skip_special_tokens=True).strip() for best in found]
+        *_, found = captioner.caption(to_pil(pixels), Decoding())
+        return [best.text for best, *_ in found]
 
     return describe
 

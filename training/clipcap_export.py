@@ -11,6 +11,8 @@ from models.families.clipcap_model import CONFIG, make_config
 from models.families.clipcap_shapes import read_plan
 from training.caption_pairs import END
 
+RERANKING = {"beams": 16, "weight": 30.0}  # see training/RESULTS.md
+
 if TYPE_CHECKING:
     from training.caption_pairs import Pairs
     from training.clipcap import Captioner
@@ -35,5 +37,7 @@ def export(model: Captioner, pairs: Pairs, kind: str, clip: str, folder: Path) -
         path.chmod(0o644)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=pairs.tokenizer, eos_token=END)
     tokenizer.save_pretrained(folder)
-    config = make_config(plan, clip, True, gpt2, "its own", [pairs.tokenizer.token_to_id(END)], features="both")
+    config = make_config(
+        plan, clip, True, gpt2, "its own", [pairs.tokenizer.token_to_id(END)], features="both", reranking=RERANKING
+    )
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +29,45 @@ FILES = (CONFIG, WEIGHTS, TOKENIZER)
 
 
 class ClipCapCaptioner(SearchingCaptioner):
-    """A ClipCap with the ranker that sees for it and the tokenizer that speaks for it."""
+    """A ClipCap with the ranker that sees for it and the tokenizer that speaks for it.
+
+    Where its config has "reranking", that ranker has the last word: of a beam search of at least so many "beams", the
+    captions come in the order of log-probability + "weight" times their cosine with the picture. A small language
+    model has the right noun among its beams more often than at their head.
+    """
 
     def __init__(self, model: ClipCap, ranker: Any, wording: Wording, parts: ExitStack | None = None) -> None:
         """`parts`: closed with this captioner; it holds the ranker, which others use too."""
         self.model, self.ranker, self.wording = model, ranker, wording
         self.normalise: bool = model.config["normalise"]
         self.features: bool | str = model.config.get("features", False)
+        self.reranking: dict[str, float] | None = model.config.get("reranking")
         self.device = model.device
         self._parts = parts or ExitStack()
 
     def close(self) -> None:
         """Let go of the ranker."""
         self._parts.close()
+
+    def caption(self, pictures: Sequence[Image], decoding: Decoding) -> Iterator[list[str] | list[list[Caption]]]:
+        """See `Captioner.caption`; a single beam is not reranked, nor is any method but beam search."""
+        if not self.reranking or decoding.method != "beam" or decoding.beams == 1:
+            yield from super().caption(pictures, decoding)
+            return
+        self.check(decoding)
+        beams = max(decoding.beams, int(self.reranking["beams"]))
+        for said in super().caption(pictures, replace(decoding, beams=beams, count=beams)):
+            if said and isinstance(said[0], list):
+                yield [self._reranked(*each)[: decoding.count] for each in zip(pictures, said, strict=True)]
+            else:
+                yield said
+
+    def _reranked(self, picture: Image, captions: list[Caption]) -> list[Caption]:
+        texts = self.ranker.encode_texts([each.text for each in captions])
+        cosines = (texts @ self.ranker.encode_images([picture])[0]).tolist()
+        values = [c.log_probability + self.reranking["weight"] * s for c, s in zip(captions, cosines, strict=True)]
+        order = sorted(range(len(captions)), key=lambda k: -values[k])
+        return [captions[k] for k in order]
 
     def begin(
         self, pictures: Sequence[Image], opening: Sequence[int], decoding: Decoding, hypotheses: int

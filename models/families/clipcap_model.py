@@ -159,12 +159,14 @@ def make_config(
     tokenizer: str,
     stop: list[int],
     features: bool | str = False,
+    reranking: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """The content of a ClipCap folder's config.json.
 
     `clip`: a ranker of the catalog. `normalise`: whether its vectors have unit length. `gpt2`: the language model's
     own config. `tokenizer`: where its tokenizer, whose files lie beside, came from. `stop`: tokens that end a caption.
     `features`: whether it reads what CLIP's tower saw before its projection, or "both" that and the vector.
+    `reranking`: {"beams", "weight"} where the CLIP chooses among what the beams found (see `ClipCapCaptioner`).
     """
     kept = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "activation_function")
     kept += ("layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx")
@@ -177,6 +179,7 @@ def make_config(
         "clip": clip,
         "normalise": normalise,
         "features": features,
+        **({"reranking": dict(reranking)} if reranking else {}),
         "tokenizer": tokenizer,
         "stop": stop,
         "gpt2": {name: gpt2[name] for name in kept if name in gpt2},

@@ -113,6 +113,27 @@ def test_openings_and_required_words(captioner):
         assert all({"dog", "hat", "hut"} <= set(re.findall(r"\w+", each.text.lower())) for each in found)
 
 
+def test_its_clip_chooses_among_what_the_beams_found(captioner, monkeypatch):
+    pictures = [picture(1), picture(2)]
+    found = ask(captioner, pictures, beams=6, count=6)
+    for weight in (0.0, 30.0, 1e9):
+        monkeypatch.setattr(captioner, "reranking", {"beams": 6, "weight": weight})
+        *texts, chosen = captioner.caption(pictures, Decoding(beams=3, count=2, max_tokens=LENGTH))
+        assert all(isinstance(text, str) for each in texts for text in each)
+        for shown, mine, beams in zip(pictures, chosen, found, strict=True):
+            image = captioner.ranker.encode_images([shown])[0]
+            cosines = captioner.ranker.encode_texts([each.text for each in beams]) @ image
+            values = [each.log_probability + weight * float(s) for each, s in zip(beams, cosines, strict=True)]
+            best = np.argsort(values)[::-1][:2]
+            assert [each.text for each in mine] == [beams[k].text for k in best]
+
+
+def test_a_single_beam_is_not_reranked(captioner, monkeypatch):
+    before = ask(captioner, [picture(1)], beams=1)
+    monkeypatch.setattr(captioner, "reranking", {"beams": 6, "weight": 1e9})
+    assert ask(captioner, [picture(1)], beams=1) == before
+
+
 def test_raw_vectors_have_a_length_and_others_do_not(pool):
     with pool.use(CLIP) as ranker:
         raw, unit = (clip_vectors(ranker, [picture(1), picture(2)], normalise) for normalise in (False, True))
