@@ -30,8 +30,9 @@ from models.families.sentence import SentenceEncoder
 from models.gan_generator import Generator
 from training.gan_judge import Judge
 from training.gan_sheet import draw_sheet
-from training.latent_batches import Batches, build_memory
+from training.latent_batches import Batches
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
+from training.memory import build_memory
 from training.pictures import PAINTED, Pictograms
 
 CHANNELS = 4

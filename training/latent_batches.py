@@ -10,53 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import VQModel
 from safetensors.torch import load_file
 from torch import Tensor
 
 from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels
-from models.families.pictograms_query import COLOURS, STYLES
 from models.families.sentence import SentenceEncoder
 from training.pictures import Pictograms
 
 EDITED = 0.15  # mean squared change of unit-variance latents; rounding to codes alone changes them by about 0.04
-
-
-def build_memory(data: Pictograms, codes: dict[str, Tensor], vqgan: VQModel, sentence: SentenceEncoder) -> Memory:
-    """The retrieval memory of the data's sources: first the rows of ``data.rows`` in their order, then all others.
-
-    People ask for rockets and snowmen, so the shipped memory holds the held-out pictures too; training and evaluation
-    use ``Memory.seen_in_training`` and never meet them.
-    """
-    whole = [k for k, record in enumerate(data.records) if data.sources is None or record["source"] in data.sources]
-    others = np.setdiff1d(whole, data.rows)
-    rows = np.concatenate([data.rows, others])
-    concepts: dict[str, int] = {}
-    concept_of = [concepts.setdefault(data.records[row]["concept"], len(concepts)) for row in rows]
-    first = {}
-    for row in rows:
-        first.setdefault(data.records[row]["concept"], data.records[row])
-    names = [first[concept]["name"] for concept in concepts]
-    described = [", ".join([r["name"], *r["keywords"][:6]]) for r in (first[concept] for concept in concepts)]
-    with torch.no_grad():
-        white = vqgan.quantize(vqgan.encode(torch.ones(1, 3, 128, 128)).latents)[0][0, :, 8, 8]
-    return Memory(
-        full=codes["full"][torch.from_numpy(rows)].long(),
-        half=codes["half"][torch.from_numpy(rows)].long(),
-        concept_of=torch.tensor(concept_of),
-        vectors=torch.stack([encode_all(sentence, names), encode_all(sentence, described)], 1),
-        white=white,
-        codebook=vqgan.quantize.embedding.weight.detach().clone(),
-        names=tuple(names),
-        trained=len(data.rows),
-        style_of=torch.tensor([list(STYLES).index(data.records[row]["style"]) for row in rows]),
-        colours_of=torch.tensor([[c in (data.records[row].get("colors") or ()) for c in COLOURS] for row in rows]),
-    )
-
-
-def encode_all(sentence: SentenceEncoder, texts: list[str]) -> Tensor:
-    """Unit vectors (N, 384) in batches."""
-    return torch.cat([sentence.encode(texts[start : start + 64]).cpu() for start in range(0, len(texts), 64)])
 
 
 class Batches:

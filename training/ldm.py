@@ -16,13 +16,14 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DConditionModel, VQModel
 from diffusers.training_utils import EMAModel
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from models.families.pictograms_memory import NEIGHBOURS, Memory
 from models.families.sentence import SentenceEncoder
-from training.latent_batches import Batches, TextStates, build_memory
+from training.latent_batches import Batches, TextStates
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
+from training.memory import build_memory, write_memory
 from training.pictures import PAINTED, Pictograms
 
 CHANNELS = 4
@@ -97,14 +98,7 @@ def export(unet: UNet2DConditionModel, batches: Batches, memory: Memory, folder:
     for old in (*folder.glob("*.safetensors"), *folder.glob("unet/*")):
         old.unlink()
     unet.half().save_pretrained(folder / "unet", max_shard_size="9MB")
-    codes = {"full": memory.full.to(torch.int16), "half": memory.half.to(torch.int16)}
-    codes |= {"style_of": memory.style_of.to(torch.int8), "colours_of": memory.colours_of.to(torch.uint8)}
-    save_file(
-        codes | {"concept_of": memory.concept_of.int(), "white": memory.white.contiguous()},
-        folder / "memory-codes.safetensors",
-    )
-    save_file({"vectors": memory.vectors.half()}, folder / "memory-texts.safetensors")
-    (folder / "memory.json").write_text(json.dumps({"names": memory.names, "trained": memory.trained}) + "\n")
+    write_memory(memory, folder)
     facts = {"schedule": SCHEDULE, "mean": batches.mean.flatten().tolist(), "std": batches.std.flatten().tolist()}
     (folder / "config.json").write_text(json.dumps(facts, indent=2) + "\n")
 

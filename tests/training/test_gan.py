@@ -16,7 +16,8 @@ from models.families.sentence import SentenceEncoder
 from tests.models import tiny_painter
 from training import gan, latents
 from training.gan_judge import Judge
-from training.latent_batches import Batches, build_memory
+from training.latent_batches import Batches
+from training.memory import build_memory
 from training.pictures import Pictograms
 
 
