@@ -56,13 +56,18 @@ def last_maps(trunk: nn.Module, maps: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def seen(folder: Path, name: str, clip: Path, see: Callable[[Tensor], Tensor]) -> np.ndarray:
-    """``see(maps)`` of all cached maps in ``folder``, float16; kept beside them by the weights of ``clip``."""
-    kept = folder / f"{name}-{digest(clip)}.npy"
+def seen(
+    folder: Path, name: str, clip: Path, see: Callable[[Tensor], Tensor], rows: np.ndarray | None = None
+) -> np.ndarray:
+    """``see(maps)`` of the cached maps in ``folder``, or of these ``rows`` of them, float16; kept beside them by the
+    weights of ``clip``, and by how many there are."""
+    maps = np.load(folder / "maps.npy", mmap_mode="r")
+    rows = np.arange(len(maps)) if rows is None else rows
+    kept = folder / f"{name}-{len(rows)}-{digest(clip)}.npy"
     if not kept.exists():
-        maps, found = np.load(folder / "maps.npy", mmap_mode="r"), []
-        for start in tqdm(range(0, len(maps), SEEN), desc=name, unit="batch"):
-            found.append(see(torch.from_numpy(np.array(maps[start : start + SEEN])).float()).half().numpy())
+        found = []
+        for start in tqdm(range(0, len(rows), SEEN), desc=name, unit="batch"):
+            found.append(see(torch.from_numpy(maps[rows[start : start + SEEN]]).float()).half().numpy())
         np.save(kept, np.concatenate(found))
     return np.load(kept)
 

@@ -24,6 +24,7 @@ from models.places import PlacedTower
 from training.caption_pairs import samples_of
 from training.clip import contrastive, export
 from training.clip_maps import last_maps, seen
+from training.compose import Sample
 from training.hard_captions import hard_caption, wrong_caption
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
 from training.token_states import TokenStates
@@ -52,7 +53,9 @@ class Places:
 
     def __init__(self, folder: Path, clip: Path, sentence: SentenceEncoder, seed: int = 0) -> None:
         samples, rng = samples_of(folder), np.random.default_rng(seed)
-        self.regions = torch.from_numpy(_regions(folder, clip, sentence))  # (M, 5, D) float16
+        rows = _half_of_two_things(samples, rng)
+        samples = [samples[row] for row in rows]
+        self.regions = torch.from_numpy(_regions(folder, clip, sentence, rows))  # (M, 5, D) float16
         turned = [[hard_caption(sample, kind, rng) for kind in TURNED] for sample in samples]
         self.with_twin = np.array([k for k, texts in enumerate(turned) if all(texts)])
         self.without = np.setdiff1d(np.arange(len(samples)), self.with_twin)
@@ -82,11 +85,18 @@ class Places:
         return Batch(torch.cat([regions, swapped]), texts, wrong, has_wrong, torch.from_numpy(numbers))
 
 
-def _regions(folder: Path, clip: Path, sentence: SentenceEncoder) -> np.ndarray:
-    """What the CLIP makes of the whole and the halves of all cached maps: (M, 5, D) float16; kept beside them."""
+def _half_of_two_things(samples: list[Sample], rng: np.random.Generator) -> np.ndarray:
+    """The numbers of all samples that have a place in their caption, and of as many others, in ascending order."""
+    placed = np.array([bool(sample.relation) for sample in samples])
+    others = np.flatnonzero(~placed)
+    return np.sort([*np.flatnonzero(placed), *rng.choice(others, min(len(others), placed.sum()), replace=False)])
+
+
+def _regions(folder: Path, clip: Path, sentence: SentenceEncoder, rows: np.ndarray) -> np.ndarray:
+    """What the CLIP makes of the whole and the halves of these maps: (M, 5, D) float16; kept beside them."""
     visual = read_folder(clip, sentence).model.visual
     tower = visual if isinstance(visual, PlacedTower) else PlacedTower(visual.trunk, visual.head, 256, NARROW)
-    return seen(folder, "regions", clip, lambda maps: tower.regions(last_maps(tower.trunk, maps)))
+    return seen(folder, "regions", clip, lambda maps: tower.regions(last_maps(tower.trunk, maps)), rows)
 
 
 def _states(folder: Path, sentence: SentenceEncoder, texts: list[str]) -> TokenStates:

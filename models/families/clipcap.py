@@ -181,7 +181,7 @@ def _starter(name: str, title: str, note: str) -> ModelSpec:
         pack="starter",
         source=name,
         revision=None,
-        licence="MIT (weights); trained on MIT, CC-BY 4.0 and public-domain pictures",
+        licence="MIT (weights); trained on MIT, Apache-2.0, CC-BY and public-domain pictures",
         download_mb=19,
         memory_mb=38,
         load=load,

@@ -136,15 +136,15 @@ class Memory:
         return int(members[likeliest[min(place, len(members) - 1)]])
 
     def _fitness(self, members: Tensor, style: str | None, colours: Sequence[str]) -> Tensor:
-        """How welcome pictures (m,) are, by style and colour: factors (m,). Those of one concept in one style share
-        what one of them would have, so that no style is drawn more often for having been drawn by several hands."""
+        """How welcome pictures (m,) are, by style and colour: factors (m,). Where several hands drew a concept in
+        one style, that style is drawn more often by the square root of their number only: all styles shall be seen."""
         import torch
 
         names = tuple(STYLES)
         styles = torch.tensor([UNASKED[name] if style is None else (1.0 if name == style else 0.1) for name in names])
         alike = self.concept_of[members] * len(names) + self.style_of[members]
         _, which, counts = alike.unique(return_inverse=True, return_counts=True)
-        factor = styles[self.style_of[members]] / counts[which]
+        factor = styles[self.style_of[members]] / counts[which].sqrt()
         for colour in colours:
             factor = factor * torch.where(self.colours_of[members, COLOURS.index(colour)], 1.0, 0.15)
         return factor

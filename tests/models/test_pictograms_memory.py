@@ -118,10 +118,11 @@ def test_each_picture_of_equal_weight_is_drawn_equally_often(memory):
     assert apple.count(0) == apple.count(1) == 50
 
 
-def test_no_style_is_drawn_more_often_for_having_several_hands(memory):
+def test_several_hands_of_one_style_do_not_crowd_out_the_others(memory):
     shelf = replace(memory, concept_of=torch.zeros(6, dtype=torch.long), style_of=torch.tensor([0, 1, 1, 1, 1, 1]))
     apple = [shelf.draw(torch.eye(384)[0:1], (k + 0.5) / 100) for k in range(100)]
-    assert apple.count(0) == 50 and {apple.count(k) for k in range(1, 6)} == {10}
+    assert apple.count(0) == pytest.approx(100 / (1 + 5**0.5), abs=1)
+    assert {apple.count(k) for k in range(1, 6)} <= {13, 14}
 
 
 def test_compositions_stand_where_the_words_say(memory):
