@@ -17,17 +17,20 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
+from models.families.clipcap_names import Names
 from models.families.pictograms_clip import read_folder
 from models.families.sentence import SentenceEncoder
 from training.clip import Photographs
-from training.clip_maps import seen, upper
+from training.clip_maps import means, seen, upper
 from training.compose import Sample, recaption
 from training.data.captions import spoken_caption
-from training.pictures import Pictograms
+from training.pictures import PAINTED, Pictograms
 
 VOCABULARY, LONGEST = 3000, 28  # tokens
 END = "<|endoftext|>"
 FEATURES, VECTOR = 1280, 256  # values of the two
+SLOTS, NAME = 3, 5  # names that are told, and tokens of each
+EVERYTHING = ("train", "held_out", "held_out_style")
 PHOTOS, WORDS = 0.25, 0.25  # shares of a batch: stand-ins for photographs, and captions alone
 BLIND = 0.15  # share of the others that show their vector only
 NOISE = 0.7  # at most, as a share of a vector's length
@@ -37,21 +40,39 @@ _A_PHOTO = ("a photo of a {n}", "a photograph of a {n}", "a close-up photo of a 
 class Pairs:
     """What CLIP sees in the pictures that ``training.clip_maps`` drew, with captions."""
 
-    def __init__(self, data: Path, maps: Path, clip: Path, seed: int = 0, variants: int = 4) -> None:
-        from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
-
+    def __init__(
+        self, data: Path, maps: Path, clip: Path, seed: int = 0, variants: int = 4, tokenizer: Path | None = None
+    ) -> None:
+        """``tokenizer``: the file of one that was made before, for a captioner that learns on."""
         pictograms, rng = Pictograms(data), np.random.default_rng(seed)
         samples = samples_of(maps)
         self.captions = [_captions(pictograms, sample, variants, rng) for sample in samples]
-        self.names = [name.split(" (")[0] for name in IMAGENET_CLASSNAMES]
+        self.names = photographed()
         photos = (template.format(n=name) for name in self.names for template in _A_PHOTO)
-        self.tokenizer = make_tokenizer([*(text for texts in self.captions for text in texts), *photos])
+        self.tokenizer = (
+            Tokenizer.from_file(str(tokenizer))
+            if tokenizer
+            else make_tokenizer([*(text for texts in self.captions for text in texts), *photos])
+        )
         self.eye = Eye(maps, clip)
         self.said = [sample.caption for sample in samples]
+        self.known = Names(listed(pictograms), self.eye.phrases(listed(pictograms)), self.encode, **self.told())
+        self.all_names = listed(Pictograms(data, EVERYTHING))
 
-    def batch(self, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """What is seen (n, FEATURES + VECTOR) float32 and captions' tokens (n, T) int64, an end token last and -1
-        behind it. First pictograms, then photographs, then captions alone, half of them of photographs."""
+    def told(self) -> dict[str, int]:
+        """How names are told: see ``Names``."""
+        return {"slots": SLOTS, "length": NAME, "pad": self.tokenizer.token_to_id(END)}
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of a text, without an end."""
+        return self.tokenizer.encode(text).ids
+
+    def batch(self, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """What is seen (n, FEATURES + VECTOR) float32, the names that are told (n, SLOTS * NAME) int64, looked up with
+        what is seen, noise included, and captions' tokens (n, T) int64, an end token last and -1 behind it.
+
+        First pictograms, then photographs, then captions alone, half of them of photographs.
+        """
         photos, words = int(n * PHOTOS), int(n * WORDS)
         rows = rng.integers(len(self.captions), size=n - photos - words)
         texts = [str(rng.choice(self.captions[row])) for row in rows]
@@ -60,7 +81,8 @@ class Pairs:
         texts += [str(rng.choice(_A_PHOTO)).format(n=self.names[k]) for k in classes]
         texts += [*(self.said[row] for row in alone), *(f"a photo of a {self.names[k]}" for k in named)]
         parts = [self.eye.pictures(rows), seen, self.eye.words(alone, named)]
-        return self._troubled(torch.cat(parts), rng), self.tokens(texts)
+        seen = self._troubled(torch.cat(parts), rng)
+        return seen, self.known.nearest(seen[:, FEATURES:]), self.tokens(texts)
 
     @staticmethod
     def _troubled(seen: Tensor, rng: np.random.Generator) -> Tensor:
@@ -78,6 +100,23 @@ class Pairs:
         end = self.tokenizer.token_to_id(END)
         rows = [torch.tensor([*each.ids[: LONGEST - 1], end]) for each in self.tokenizer.encode_batch(texts)]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+
+
+def photographed() -> list[str]:
+    """The names of ImageNet's thousand classes."""
+    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+
+    return [name.split(" (")[0] for name in IMAGENET_CLASSNAMES]
+
+
+def listed(data: Pictograms) -> list[tuple[str, str]]:
+    """What a captioner may be told of, with CLIP's phrase for it: the data's names, and ImageNet's in photographs.
+
+    Silhouettes are left out: their names are of games more than of things.
+    """
+    rows = (data.records[row] for row in data.rows)
+    names = sorted({record["name"] for record in rows if record["source"] in PAINTED})
+    return [*((name, name) for name in names), *((name, f"a photo of a {name}") for name in photographed())]
 
 
 def samples_of(maps: Path) -> list[Sample]:
@@ -114,7 +153,7 @@ class Eye:
     """What the CLIP in the folder ``clip`` sees in cached maps; all rows are (FEATURES + VECTOR) float32."""
 
     def __init__(self, maps: Path, clip: Path) -> None:
-        sentence = SentenceEncoder()
+        self._sentence = sentence = SentenceEncoder()
         self._model = read_folder(clip, sentence).model
         self._features = torch.from_numpy(
             seen(maps, "features", clip, partial(upper, self._model.visual.trunk))
@@ -141,6 +180,13 @@ class Eye:
         texts = torch.cat([torch.from_numpy(self._texts[rows]).float(), self._photographs.texts[classes]])
         vectors = F.normalize(self._said(texts) + self._gap, dim=1)
         return torch.cat([torch.full((len(vectors), FEATURES), torch.nan), vectors], 1)
+
+    @torch.no_grad()
+    def phrases(self, names: list[tuple[str, str]]) -> Tensor:
+        """The vectors (K, VECTOR) of the names' phrases."""
+        texts = [phrase for _, phrase in names]
+        parts = [means(self._sentence, texts[start : start + 100]) for start in range(0, len(texts), 100)]
+        return self._said(torch.from_numpy(np.concatenate(parts)).float())
 
     def _both(self, features: Tensor) -> Tensor:
         vectors = F.normalize(self._model.visual.head(features), dim=1)

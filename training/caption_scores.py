@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.images import to_pil
 from models.families.caption_contract import Decoding
-from models.families.clipcap import ClipCapCaptioner, read_wording
+from models.families.clipcap import ClipCapCaptioner, read_names, read_wording
 from models.families.clipcap_model import ClipCap
 from models.families.sentence import SentenceEncoder
 from pipelines.evaluation.evaluate import evaluate
@@ -28,7 +28,8 @@ Describe = Callable[[Tensor], list[str]]  # pixels (N, 3, H, W) in [0, 1] to a c
 def describe_with(folder: Path, clip: Any) -> Describe:
     """The captioner in `folder`, which sees through `clip`: the first caption, as the app asks for it."""
     model = ClipCap.from_folder(folder)
-    captioner = ClipCapCaptioner(model, clip, read_wording(folder, model.config["stop"], model.language.vocabulary))
+    wording = read_wording(folder, model.config["stop"], model.language.vocabulary)
+    captioner = ClipCapCaptioner(model, clip, wording, names=read_names(folder, model, clip, wording))
 
     def describe(pixels: Tensor) -> list[str]:
         *_, found = captioner.caption(to_pil(pixels), Decoding())

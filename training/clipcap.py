@@ -49,11 +49,12 @@ class Captioner(nn.Module):
         }
         self.gpt = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, **GPT2, **settings))
 
-    def forward(self, vectors: Tensor, tokens: Tensor) -> Tensor:
-        """CLIP features (N, d) and padded texts (N, T) int64, -1 behind their end: mean loss of their tokens."""
-        words = self.gpt.transformer.wte(tokens.clamp(min=0))
+    def forward(self, vectors: Tensor, names: Tensor, tokens: Tensor) -> Tensor:
+        """CLIP features (N, d), names that are told (N, n) int64, and padded texts (N, T) int64, -1 behind their end:
+        mean loss of their tokens."""
+        words = self.gpt.transformer.wte(torch.cat([names, tokens.clamp(min=0)], 1))
         inputs = torch.cat([self.clip_project(vectors), words], 1)
-        logits = self.gpt(inputs_embeds=inputs).logits[:, PREFIX - 1 : -1]
+        logits = self.gpt(inputs_embeds=inputs).logits[:, PREFIX + names.shape[1] - 1 : -1]
         return F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=-1)
 
 
@@ -62,11 +63,18 @@ def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
     accelerator = make_accelerator(args.device, args.threads)
     device, run = accelerator.device, TrainingRun(args.run, args.minutes)
     torch.manual_seed(args.seed)
-    pairs = Pairs(args.data, args.maps, args.clip)
+    shipped = args.export if run.begins_with(args.export) else None
+    known = next(
+        (folder / "tokenizer.json" for folder in (args.run, shipped, args.language) if has_tokenizer(folder)), None
+    )
+    pairs = Pairs(args.data, args.maps, args.clip, tokenizer=known)
+    pairs.tokenizer.save(str(args.run / "tokenizer.json"))
     model = Captioner(args.mapper, pairs.tokenizer.get_vocab_size())
     take_classes(model)
-    if args.language:
-        take_language(model, pairs, args.language)
+    if shipped:
+        model.load_state_dict(state_of(shipped))
+    elif args.language:
+        take_language(model, args.language)
     model.to(device)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.05, betas=(0.9, 0.95))
     ema = EMAModel(model.parameters(), decay=0.998)
@@ -78,9 +86,9 @@ def train(args: argparse.Namespace) -> tuple[Captioner, Pairs]:
     for step in run.steps(args.batch):
         for group in optimiser.param_groups:
             group["lr"] = args.rate * cosine_rate(step, 100, args.total_steps)
-        vectors, tokens = (part.to(device) for part in pairs.batch(args.batch, rng))
+        batch = (part.to(device) for part in pairs.batch(args.batch, rng))
         with accelerator.autocast():
-            loss = model(vectors, tokens)
+            loss = model(*batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -106,21 +114,22 @@ def take_classes(model: Captioner) -> None:
     first.bias[: len(rows)] = bias / LOGIT
 
 
-def take_language(model: Captioner, pairs: Pairs, folder: Path) -> None:
-    """Begins with the language model of an exported captioner, so that only the mapper starts from nothing.
+def take_language(model: Captioner, folder: Path) -> None:
+    """Begins with the language model of an exported captioner, so that only the mapper starts from nothing."""
+    state = {name.removeprefix("gpt."): value for name, value in state_of(folder).items() if name.startswith("gpt.")}
+    model.gpt.load_state_dict(state)
 
-    Raises ValueError when that one speaks in other tokens.
-    """
+
+def state_of(folder: Path) -> dict[str, Tensor]:
+    """The weights of an exported captioner, float32."""
     from safetensors.torch import load_file
-    from tokenizers import Tokenizer
 
-    if Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab() != pairs.tokenizer.get_vocab():
-        raise ValueError(
-            f"{folder} was trained on other captions: its tokens are not those of {len(pairs.captions)} here"
-        )
-    state = {name: value for shard in folder.glob("*.safetensors") for name, value in load_file(shard).items()}
-    language = {name.removeprefix("gpt."): value.float() for name, value in state.items() if name.startswith("gpt.")}
-    model.gpt.load_state_dict({**language, "lm_head.weight": language["transformer.wte.weight"]})  # tied
+    state = {name: v.float() for shard in folder.glob("*.safetensors") for name, v in load_file(shard).items()}
+    return {**state, "gpt.lm_head.weight": state["gpt.transformer.wte.weight"]}  # tied
+
+
+def has_tokenizer(folder: Path | None) -> bool:
+    return folder is not None and (folder / "tokenizer.json").exists()
 
 
 def main() -> None:

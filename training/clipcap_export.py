@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from models.convert.clipcap import shards_of
 from models.families.clipcap_model import CONFIG, make_config
+from models.families.clipcap_names import FILE
 from models.families.clipcap_shapes import read_plan
 from training.caption_pairs import END
 
@@ -38,6 +39,15 @@ def export(model: Captioner, pairs: Pairs, kind: str, clip: str, folder: Path) -
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=pairs.tokenizer, eos_token=END)
     tokenizer.save_pretrained(folder)
     config = make_config(
-        plan, clip, True, gpt2, "its own", [pairs.tokenizer.token_to_id(END)], features="both", reranking=RERANKING
+        plan,
+        clip,
+        True,
+        gpt2,
+        "its own",
+        [pairs.tokenizer.token_to_id(END)],
+        features="both",
+        reranking=RERANKING,
+        names=pairs.told(),
     )
+    (folder / FILE).write_text(json.dumps(pairs.all_names, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

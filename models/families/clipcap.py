@@ -14,6 +14,7 @@ from models.decoding.wording import Wording
 from models.families.caption_contract import Caption, Decoding
 from models.families.clipcap_eye import clip_vectors, patch_heat
 from models.families.clipcap_model import CONFIG, ClipCap, read_config
+from models.families.clipcap_names import Names
 from models.families.reading import readable
 from models.sources import require
 from models.spec import LoadContext, ModelSpec
@@ -36,9 +37,11 @@ class ClipCapCaptioner(SearchingCaptioner):
     model has the right noun among its beams more often than at their head.
     """
 
-    def __init__(self, model: ClipCap, ranker: Any, wording: Wording, parts: ExitStack | None = None) -> None:
-        """`parts`: closed with this captioner; it holds the ranker, which others use too."""
-        self.model, self.ranker, self.wording = model, ranker, wording
+    def __init__(
+        self, model: ClipCap, ranker: Any, wording: Wording, parts: ExitStack | None = None, names: Names | None = None
+    ) -> None:
+        """`parts`: closed with this captioner; it holds the ranker, which others use too. `names`: those it is told."""
+        self.model, self.ranker, self.wording, self.names = model, ranker, wording, names
         self.normalise: bool = model.config["normalise"]
         self.features: bool | str = model.config.get("features", False)
         self.reranking: dict[str, float] | None = model.config.get("reranking")
@@ -75,11 +78,15 @@ class ClipCapCaptioner(SearchingCaptioner):
         """See `SearchingCaptioner.begin`."""
         import torch
 
-        prefix = self.model.prefix(clip_vectors(self.ranker, pictures, self.normalise, self.features))
+        vectors = clip_vectors(self.ranker, pictures, self.normalise, self.features)
+        prefix = self.model.prefix(vectors, self._told(pictures))
         if opening:
             words = self.model.language.embed(torch.tensor(opening, device=prefix.device))
             prefix = torch.cat([prefix, words.expand(len(prefix), -1, -1)], 1)
         return self.model.language.begin(prefix, hypotheses, decoding.max_tokens)
+
+    def _told(self, pictures: Sequence[Image]) -> Tensor | None:
+        return None if self.names is None else self.names.nearest(self.ranker.encode_images(list(pictures)))
 
     def check_length(self, tokens: int) -> None:
         """See `SearchingCaptioner.check_length`."""
@@ -93,9 +100,10 @@ class ClipCapCaptioner(SearchingCaptioner):
         if not places:
             return None
         text = torch.tensor([tokens], device=self.model.device)
+        first, told = self.model.plan.prefix + self.model.told - 1, self._told([picture])
 
         def score(vector: Tensor) -> Tensor:
-            logits = self.model.logits(vector, text[:, :-1])[0, self.model.plan.prefix - 1 :]
+            logits = self.model.logits(vector, text[:, :-1], told)[0, first:]
             return logits.log_softmax(-1)[places, text[0, places]].sum()
 
         heat = patch_heat(self.ranker, picture, self.normalise, score, self.features)
@@ -122,6 +130,12 @@ def read_wording(folder: Path, stop: Sequence[int], vocabulary: int) -> Wording:
     )
 
 
+def read_names(folder: Path, model: ClipCap, ranker: Any, wording: Wording) -> Names | None:
+    """The names that the captioner in `folder` is told, None where it was trained without any."""
+    told = model.config.get("names")
+    return Names.read(folder, ranker, wording.encode, told) if told else None
+
+
 def load(context: LoadContext) -> ClipCapCaptioner:
     """The captioner of the context's spec; shares its ranker with whoever else uses it."""
     folder = require(context.spec, context.settings)
@@ -132,7 +146,8 @@ def load(context: LoadContext) -> ClipCapCaptioner:
     with ExitStack() as parts:
         context.report(0.5, "loading the CLIP that sees for it")
         ranker = parts.enter_context(context.pool.use(model.config["clip"], context.device))
-        captioner = ClipCapCaptioner(model, ranker, wording, parts.pop_all())
+        names = read_names(folder, model, ranker, wording)
+        captioner = ClipCapCaptioner(model, ranker, wording, parts.pop_all(), names)
     captioner.title = context.spec.title
     return captioner
 

@@ -75,8 +75,15 @@ class ClipCap:
         self.language.to(device)
         return self
 
-    def prefix(self, clip_embeddings: Tensor) -> Tensor:
-        """CLIP vectors (N, d), float -> the prefix (N, P, D) in the networks' precision; gradients flow.
+    @property
+    def told(self) -> int:
+        """How many tokens of names are told behind the mapper's prefix (see `clipcap_names`)."""
+        names = self.config.get("names")
+        return names["slots"] * names["length"] if names else 0
+
+    def prefix(self, clip_embeddings: Tensor, names: Tensor | None = None) -> Tensor:
+        """CLIP vectors (N, d), float, and the tokens of names (N, n) int64 that are told, if any -> the prefix
+        (N, P + n, D) in the networks' precision; gradients flow.
 
         Raises BadRequest for vectors of another size than the mapper's.
         """
@@ -87,14 +94,15 @@ class ClipCap:
             raise BadRequest(
                 f"CLIP vectors have shape {tuple(vectors.shape)}; this ClipCap reads (N, {self.plan.clip_size})."
             )
-        return self.mapper(vectors)
+        prefix = self.mapper(vectors)
+        return prefix if names is None else torch.cat([prefix, self.language.embed(names.to(prefix.device))], 1)
 
-    def logits(self, clip_embeddings: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """CLIP vectors (N, d), and a text (N, T) int64 behind the prefix -> logits (N, P + T, V) float32 of what comes
-        after each position; gradients flow."""
+    def logits(self, clip_embeddings: Tensor, tokens: Tensor | None = None, names: Tensor | None = None) -> Tensor:
+        """CLIP vectors (N, d), names that are told (N, n), and a text (N, T) int64 behind the prefix -> logits
+        (N, P + n + T, V) float32 of what comes after each position; gradients flow."""
         import torch
 
-        vectors = self.prefix(clip_embeddings)
+        vectors = self.prefix(clip_embeddings, names)
         if tokens is not None:
             vectors = torch.cat([vectors, self.language.embed(tokens.to(vectors.device))], 1)
         return self.language.logits(self.language(vectors))
@@ -132,7 +140,7 @@ class ClipCap:
 
     def check_length(self, tokens: int) -> None:
         """Raise BadRequest when prefix and so many tokens are more than the language model reads."""
-        room = self.language.positions - self.plan.prefix
+        room = self.language.positions - self.plan.prefix - self.told
         if tokens > room:
             raise BadRequest(f"{tokens} tokens are asked for; after its prefix this model has room for {room}.")
 
@@ -160,6 +168,7 @@ def make_config(
     stop: list[int],
     features: bool | str = False,
     reranking: Mapping[str, float] | None = None,
+    names: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The content of a ClipCap folder's config.json.
 
@@ -167,6 +176,7 @@ def make_config(
     own config. `tokenizer`: where its tokenizer, whose files lie beside, came from. `stop`: tokens that end a caption.
     `features`: whether it reads what CLIP's tower saw before its projection, or "both" that and the vector.
     `reranking`: {"beams", "weight"} where the CLIP chooses among what the beams found (see `ClipCapCaptioner`).
+    `names`: {"slots", "length", "pad"} where names are told (see `clipcap_names`).
     """
     kept = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "activation_function")
     kept += ("layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx")
@@ -180,6 +190,7 @@ def make_config(
         "normalise": normalise,
         "features": features,
         **({"reranking": dict(reranking)} if reranking else {}),
+        **({"names": dict(names)} if names else {}),
         "tokenizer": tokenizer,
         "stop": stop,
         "gpt2": {name: gpt2[name] for name in kept if name in gpt2},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from math import exp
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from models.catalog import Catalog
 from models.convert.clipcap import convert
 from models.families.caption_contract import Caption, Decoding
 from models.families.clipcap_eye import clip_vectors
+from models.families.clipcap_names import Names
 from models.pool import ModelPool
 from tests.models import tiny_clipcap, tiny_hub
 
@@ -193,3 +195,32 @@ def test_there_is_room_for_what_the_prefix_and_the_opening_leave(captioner):
     assert captioner.room(Decoding(max_tokens=20)) == 20
     assert captioner.room(Decoding(max_tokens=200)) == 60
     assert captioner.room(Decoding(max_tokens=200, opening="a")) == 59
+
+
+def test_names_that_are_told_are_those_nearest_the_picture(pool):
+    shown = [picture(1), picture(2)]
+    with pool.use(CLIP) as ranker:
+        vectors = ranker.encode_images(shown)
+        listed = [("dog", "a dog"), ("hat", "a hat"), ("blue car", "a car")]
+        phrases = torch.stack([vectors[1], vectors[0], -vectors.mean(0)])  # as if pictures were phrases
+        encode = {" dog": [5], " hat": [6, 7], " blue car": [8, 9, 10, 11]}.__getitem__
+        names = Names(listed, phrases, encode, slots=2, length=3, pad=0)
+        assert names.nearest(vectors).tolist() == [[6, 7, 0, 5, 0, 0], [5, 0, 0, 6, 7, 0]]
+
+
+def test_a_captioner_reads_the_names_behind_its_prefix(pool, hub, monkeypatch):
+    with pool.use("tiny-mlp") as captioner:
+        before = ask(captioner, [picture(1)])[0][0]
+        told = torch.tensor([captioner.wording.encode(" dog hat")])
+        monkeypatch.setitem(captioner.model.config, "names", {"slots": 1, "length": told.shape[1], "pad": 0})
+        monkeypatch.setattr(captioner, "names", SimpleNamespace(nearest=lambda vectors: told.expand(len(vectors), -1)))
+        (after,) = ask(captioner, [picture(1)])[0]
+        vector = clip_vectors(captioner.ranker, [picture(1)], captioner.normalise)
+        tokens = torch.tensor([after.tokens])
+        logits = captioner.model.logits(vector, tokens, told)[0, captioner.model.plan.prefix + told.shape[1] - 1 :]
+        log_probs = logits.log_softmax(-1)[:-1].gather(1, tokens.T)
+        assert float(log_probs.sum()) == pytest.approx(after.log_probability, abs=1e-3)
+        assert after.log_probability != pytest.approx(before.log_probability, abs=1e-4)
+        assert captioner.heat(picture(1), after, 0) is not None
+        with pytest.raises(BadRequest, match="has room for"):
+            captioner.model.check_length(captioner.model.language.positions - captioner.model.plan.prefix)
