@@ -213,6 +213,16 @@ class Scale:
         self.parameter.data.copy_(state["logit_scale"])
 
 
+def blend(model: nn.Module, folder: Path, share: float) -> None:
+    """Moves the weights by ``share`` of the way back to the shipped ones in ``folder``, which they began with.
+
+    What was learned since and what was known before add up better than either (Wortsman et al. 2022, WiSE-FT).
+    """
+    old = read_folder(folder, SentenceEncoder()).model.state_dict()
+    mixed = {n: v.lerp(old[n].to(v), share) for n, v in model.state_dict().items() if v.is_floating_point()}
+    model.load_state_dict(mixed, strict=False)
+
+
 def export(model: nn.Module, shape: dict[str, Any], folder: Path) -> None:
     """Half-precision shards under 10 MB and the config; the text tower is not ours and stays in its package."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,10 +250,13 @@ def main() -> None:
     parser.add_argument("--keeping", type=float, default=0.3, help="weight of not forgetting ImageNet")
     parser.add_argument("--maps", type=Path, default=Path("data/clip_maps"))
     parser.add_argument("--total-steps", type=int, default=3_000, help="length of the learning-rate schedule")
+    parser.add_argument("--blend", type=float, default=0.0, help="share of the shipped weights in what is exported")
     parser.set_defaults(batch=256)
     args = parser.parse_args()
     model = train(args)
     if args.export:
+        if args.blend and (args.export / "config.json").exists():
+            blend(model, args.export, args.blend)
         export(model.eval(), architecture(args.network), args.export)
 
 

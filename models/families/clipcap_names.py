@@ -37,7 +37,8 @@ class Names:
         """From the list in a captioner's folder; `told` is "names" of its config. Of a CLIP that knows places, what it
         says of halves counts for nothing."""
         listed = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        phrases = ranker.encode_phrases([phrase for _, phrase in listed])
+        encode_phrases = getattr(ranker, "encode_phrases", ranker.encode_texts)
+        phrases = encode_phrases([phrase for _, phrase in listed])
         return cls(listed, phrases, encode, told["slots"], told["length"], told["pad"])
 
     def nearest(self, vectors: Tensor) -> Tensor:

@@ -111,3 +111,14 @@ def test_a_short_run_learns_and_its_export_loads(pictograms, tmp_path):
             atol=5e-3,
             rtol=0,
         )
+
+
+def test_what_is_exported_may_be_half_of_what_was_shipped(tmp_path):
+    torch.manual_seed(1)
+    shipped, model = (build(architecture(), SentenceEncoder()) for _ in range(2))
+    clip.export(shipped, architecture(), tmp_path)
+    weights = [each.text.proj.state_dict() for each in (shipped, model)]
+    old, new = ({name: value.clone() for name, value in each.items()} for each in weights)
+    clip.blend(model, tmp_path, 0.25)
+    for name, value in model.text.proj.state_dict().items():
+        torch.testing.assert_close(value, 0.25 * old[name] + 0.75 * new[name], atol=1e-3, rtol=1e-3)
