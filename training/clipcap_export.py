@@ -49,5 +49,12 @@ def export(model: Captioner, pairs: Pairs, kind: str, clip: str, folder: Path) -
         reranking=RERANKING,
         names=pairs.told(),
     )
-    (folder / FILE).write_text(json.dumps(pairs.all_names, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    (folder / FILE).write_text(json.dumps(_by_opening(pairs), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _by_opening(pairs: Pairs) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    for name, phrase in pairs.all_names:
+        lists.setdefault(phrase.removesuffix(name), []).append(name)
+    return lists

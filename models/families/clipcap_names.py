@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-FILE = "names.json"
+FILE = "names.json"  # {what stands before them in CLIP's phrase: [names]}
 
 
 class Names:
@@ -36,7 +36,8 @@ class Names:
     def read(cls, folder: Path, ranker: Any, encode: Callable[[str], list[int]], told: dict[str, int]) -> Names:
         """From the list in a captioner's folder; `told` is "names" of its config. Of a CLIP that knows places, what it
         says of halves counts for nothing."""
-        listed = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        lists: dict[str, list[str]] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        listed = [(name, opening + name) for opening, names in lists.items() for name in names]
         encode_phrases = getattr(ranker, "encode_phrases", ranker.encode_texts)
         phrases = encode_phrases([phrase for _, phrase in listed])
         return cls(listed, phrases, encode, told["slots"], told["length"], told["pad"])

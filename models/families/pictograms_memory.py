@@ -75,7 +75,7 @@ class Memory:
             full=parts["full"].long(),
             half=parts["half"].long(),
             concept_of=parts["concept_of"].long(),
-            vectors=parts["vectors"].float(),
+            vectors=parts["vectors"].float() * parts["scale"],
             white=parts["white"].float(),
             codebook=codebook.float().cpu(),
             names=tuple(facts["names"]),

@@ -58,5 +58,7 @@ def write_memory(folder: Path) -> None:
     }
     save_file(codes, folder / "memory-codes.safetensors")
     vectors = torch.nn.functional.normalize(torch.randn(3, 1, 384), dim=-1).repeat(1, 2, 1)
-    save_file({"vectors": vectors.half()}, folder / "memory-texts.safetensors")
+    save_file(
+        {"vectors": (127 * vectors).round().char(), "scale": torch.tensor(1 / 127)}, folder / "memory-texts.safetensors"
+    )
     (folder / "memory.json").write_text(json.dumps({"names": NAMES, "trained": 4}))
