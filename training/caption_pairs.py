@@ -21,16 +21,16 @@ from models.families.clipcap_names import Names
 from models.families.pictograms_clip import read_folder
 from models.families.sentence import SentenceEncoder
 from training.clip import Photographs
-from training.clip_maps import means, seen, upper
+from training.clip_maps import seen, upper
 from training.compose import Sample, recaption
 from training.data.captions import spoken_caption
-from training.pictures import PAINTED, Pictograms
+from training.names import listed, photographed, vectors_of
+from training.pictures import Pictograms
 
 VOCABULARY, LONGEST = 3000, 28  # tokens
 END = "<|endoftext|>"
 FEATURES, VECTOR = 1280, 256  # values of the two
 SLOTS, NAME = 3, 5  # names that are told, and tokens of each
-EVERYTHING = ("train", "held_out", "held_out_style")
 PHOTOS, WORDS = 0.25, 0.25  # shares of a batch: stand-ins for photographs, and captions alone
 BLIND = 0.15  # share of the others that show their vector only
 NOISE = 0.7  # at most, as a share of a vector's length
@@ -56,8 +56,8 @@ class Pairs:
         )
         self.eye = Eye(maps, clip)
         self.said = [sample.caption for sample in samples]
-        self.known = Names(listed(pictograms), self.eye.phrases(listed(pictograms)), self.encode, **self.told())
-        self.all_names = listed(Pictograms(data, EVERYTHING))
+        names, phrases = zip(*listed(pictograms), strict=True)
+        self.known = Names(names, self.eye.phrases(list(phrases)), self.encode, **self.told())
 
     def told(self) -> dict[str, int]:
         """How names are told: see ``Names``."""
@@ -100,23 +100,6 @@ class Pairs:
         end = self.tokenizer.token_to_id(END)
         rows = [torch.tensor([*each.ids[: LONGEST - 1], end]) for each in self.tokenizer.encode_batch(texts)]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-
-
-def photographed() -> list[str]:
-    """The names of ImageNet's thousand classes."""
-    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
-
-    return [name.split(" (")[0] for name in IMAGENET_CLASSNAMES]
-
-
-def listed(data: Pictograms) -> list[tuple[str, str]]:
-    """What a captioner may be told of, with CLIP's phrase for it: the data's names, and ImageNet's in photographs.
-
-    Silhouettes are left out: their names are of games more than of things.
-    """
-    rows = (data.records[row] for row in data.rows)
-    names = sorted({record["name"] for record in rows if record["source"] in PAINTED})
-    return [*((name, name) for name in names), *((name, f"a photo of a {name}") for name in photographed())]
 
 
 def samples_of(maps: Path) -> list[Sample]:
@@ -181,12 +164,9 @@ class Eye:
         vectors = F.normalize(self._said(texts) + self._gap, dim=1)
         return torch.cat([torch.full((len(vectors), FEATURES), torch.nan), vectors], 1)
 
-    @torch.no_grad()
-    def phrases(self, names: list[tuple[str, str]]) -> Tensor:
-        """The vectors (K, VECTOR) of the names' phrases."""
-        texts = [phrase for _, phrase in names]
-        parts = [means(self._sentence, texts[start : start + 100]) for start in range(0, len(texts), 100)]
-        return self._said(torch.from_numpy(np.concatenate(parts)).float())
+    def phrases(self, texts: list[str]) -> Tensor:
+        """The vectors (K, VECTOR) of texts about whole pictures."""
+        return vectors_of(self._model, self._sentence, texts)
 
     def _both(self, features: Tensor) -> Tensor:
         vectors = F.normalize(self._model.visual.head(features), dim=1)

@@ -29,7 +29,7 @@ def describe_with(folder: Path, clip: Any) -> Describe:
     """The captioner in `folder`, which sees through `clip`: the first caption, as the app asks for it."""
     model = ClipCap.from_folder(folder)
     wording = read_wording(folder, model.config["stop"], model.language.vocabulary)
-    captioner = ClipCapCaptioner(model, clip, wording, names=read_names(folder, model, clip, wording))
+    captioner = ClipCapCaptioner(model, clip, wording, names=read_names(folder, model, wording))
 
     def describe(pixels: Tensor) -> list[str]:
         *_, found = captioner.caption(to_pil(pixels), Decoding())

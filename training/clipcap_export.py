@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from models.convert.clipcap import shards_of
 from models.families.clipcap_model import CONFIG, make_config
-from models.families.clipcap_names import FILE
 from models.families.clipcap_shapes import read_plan
 from training.caption_pairs import END
 
@@ -50,11 +49,3 @@ def export(model: Captioner, pairs: Pairs, kind: str, clip: str, folder: Path) -
         names=pairs.told(),
     )
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    (folder / FILE).write_text(json.dumps(_by_opening(pairs), ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _by_opening(pairs: Pairs) -> dict[str, list[str]]:
-    lists: dict[str, list[str]] = {}
-    for name, phrase in pairs.all_names:
-        lists.setdefault(phrase.removesuffix(name), []).append(name)
-    return lists

@@ -130,10 +130,11 @@ def read_wording(folder: Path, stop: Sequence[int], vocabulary: int) -> Wording:
     )
 
 
-def read_names(folder: Path, model: ClipCap, ranker: Any, wording: Wording) -> Names | None:
-    """The names that the captioner in `folder` is told, None where it was trained without any."""
+def read_names(folder: Path, model: ClipCap, wording: Wording) -> Names | None:
+    """The names that the captioner in `folder` is told, None where it was trained without any; its CLIP, which lies
+    beside it, has them."""
     told = model.config.get("names")
-    return Names.read(folder, ranker, wording.encode, told) if told else None
+    return Names.read(folder.parent / model.config["clip"], wording.encode, told) if told else None
 
 
 def load(context: LoadContext) -> ClipCapCaptioner:
@@ -146,7 +147,7 @@ def load(context: LoadContext) -> ClipCapCaptioner:
     with ExitStack() as parts:
         context.report(0.5, "loading the CLIP that sees for it")
         ranker = parts.enter_context(context.pool.use(model.config["clip"], context.device))
-        names = read_names(folder, model, ranker, wording)
+        names = read_names(folder, model, wording)
         captioner = ClipCapCaptioner(model, ranker, wording, parts.pop_all(), names)
     captioner.title = context.spec.title
     return captioner

@@ -9,41 +9,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FILE = "names.json"  # {what stands before them in CLIP's phrase: [names]}
+# In a CLIP's folder: the names, and the vectors of the phrases by which it looks them up, as bytes with one scale.
+NAMES, PHRASES = "names.json", "names.safetensors"
 
 
 class Names:
-    """`listed` are names, each with the phrase by which CLIP looks it up ("koala", "a photo of a koala"); `slots` of
-    them are told, with `length` tokens each, `pad` behind shorter ones."""
+    """`slots` names are told, nearest first, with `length` tokens each, `pad` behind shorter ones."""
 
     def __init__(
-        self, listed: Sequence[tuple[str, str]], phrases: Tensor, encode: Callable[[str], list[int]],
+        self, names: Sequence[str], phrases: Tensor, encode: Callable[[str], list[int]],
         slots: int, length: int, pad: int,
     ) -> None:  # fmt: skip
-        """`phrases`: their CLIP vectors (K, D)."""
+        """`phrases`: CLIP's unit vectors (K, d) for the `names`, such as that of "a photo of a koala"."""
         import torch
 
         self.phrases, self.slots = phrases, slots
-        tokens = [encode(f" {name}")[:length] for name, _ in listed]  # a caption's words have a space before them
+        tokens = [encode(f" {name}")[:length] for name in names]  # a caption's words have a space before them
         self.tokens = torch.tensor([[*each, *[pad] * (length - len(each))] for each in tokens])  # (K, length)
 
     @classmethod
-    def read(cls, folder: Path, ranker: Any, encode: Callable[[str], list[int]], told: dict[str, int]) -> Names:
-        """From the list in a captioner's folder; `told` is "names" of its config. Of a CLIP that knows places, what it
-        says of halves counts for nothing."""
-        lists: dict[str, list[str]] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        listed = [(name, opening + name) for opening, names in lists.items() for name in names]
-        encode_phrases = getattr(ranker, "encode_phrases", ranker.encode_texts)
-        phrases = encode_phrases([phrase for _, phrase in listed])
-        return cls(listed, phrases, encode, told["slots"], told["length"], told["pad"])
+    def read(cls, folder: Path, encode: Callable[[str], list[int]], told: dict[str, int]) -> Names:
+        """From the folder of a CLIP; `told` is "names" of a captioner's config."""
+        from safetensors.torch import load_file
+
+        names, parts = json.loads((folder / NAMES).read_text(encoding="utf-8")), load_file(folder / PHRASES)
+        return cls(names, parts["phrases"].float() * parts["scale"], encode, **told)
 
     def nearest(self, vectors: Tensor) -> Tensor:
-        """What is told about pictures whose CLIP vectors are (N, D): tokens (N, slots * length) int64, the nearest
-        name first."""
-        similarity = vectors.float().cpu() @ self.phrases.T
+        """What is told about pictures whose CLIP vectors are (N, D), D at least d: tokens (N, slots * length) int64.
+        Of a CLIP that knows places, only what comes first, about the whole picture, counts."""
+        similarity = vectors[:, : self.phrases.shape[1]].float().cpu() @ self.phrases.T
         return self.tokens[similarity.topk(self.slots).indices].flatten(1)

@@ -140,7 +140,7 @@ def read_folder(folder: Path, sentence: SentenceEncoder) -> PictogramClip:
     config = json.loads((folder / "config.json").read_text())
     model = build(config["architecture"], sentence)
     state: dict[str, Tensor] = {}
-    for shard in sorted(folder.glob("*.safetensors")):
+    for shard in sorted(folder.glob("model*.safetensors")):
         state |= load_file(shard)
     missing, unexpected = model.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
     missing = [name for name in missing if not name.startswith(TEXT_TOWER)]

@@ -201,10 +201,9 @@ def test_names_that_are_told_are_those_nearest_the_picture(pool):
     shown = [picture(1), picture(2)]
     with pool.use(CLIP) as ranker:
         vectors = ranker.encode_images(shown)
-        listed = [("dog", "a dog"), ("hat", "a hat"), ("blue car", "a car")]
         phrases = torch.stack([vectors[1], vectors[0], -vectors.mean(0)])  # as if pictures were phrases
         encode = {" dog": [5], " hat": [6, 7], " blue car": [8, 9, 10, 11]}.__getitem__
-        names = Names(listed, phrases, encode, slots=2, length=3, pad=0)
+        names = Names(["dog", "hat", "blue car"], phrases, encode, slots=2, length=3, pad=0)
         assert names.nearest(vectors).tolist() == [[6, 7, 0, 5, 0, 0], [5, 0, 0, 6, 7, 0]]
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from models.families.clipcap_model import ClipCap
+from models.families.clipcap_names import Names
 from models.families.efficientnet import imagenet_state
-from training import clip, clip_maps, clipcap
+from training import clip, clip_maps, clipcap, names
 from training.caption_pairs import END, FEATURES, NAME, SLOTS, VECTOR, Eye, Pairs
 from training.caption_scores import describe_with, names_noun
 from training.caption_scores import pictograms as score
@@ -35,8 +36,8 @@ def test_pairs_are_the_pictures_with_captions_of_their_own(pictograms, maps):
     pairs = Pairs(pictograms, maps, maps.parent / "pictograms-clip")
     assert len(pairs.captions) == len(pairs.said) == 15 * 2 + 4 + 4
     seen, told, tokens = pairs.batch(20, np.random.default_rng(1))
-    names = [pairs.tokenizer.decode(row.tolist()) for row in told.view(20, SLOTS, NAME)[:, 0]]
-    assert all(name.strip() for name in names) and len(set(names)) > 1
+    first = [pairs.tokenizer.decode(row.tolist()) for row in told.view(20, SLOTS, NAME)[:, 0]]
+    assert all(name.strip() for name in first) and len(set(first)) > 1
     features, vectors = seen.split([FEATURES, VECTOR], 1)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(20), atol=1e-2)
     lengths = features.norm(dim=1)
@@ -69,20 +70,20 @@ def test_a_short_run_learns_and_its_export_speaks(mapper, pictograms, maps, tmp_
     )  # fmt: skip
     torch.manual_seed(0)
     pairs = Pairs(pictograms, maps, args.clip)
-    vectors, names, tokens = pairs.batch(32, np.random.default_rng(0))
+    vectors, told, tokens = pairs.batch(32, np.random.default_rng(0))
     fresh = clipcap.Captioner(mapper, pairs.tokenizer.get_vocab_size()).eval()
     model, pairs = clipcap.train(args)
     with torch.no_grad():
-        before, after = fresh(vectors, names, tokens), model(vectors, names, tokens)
+        before, after = fresh(vectors, told, tokens), model(vectors, told, tokens)
     assert after < 0.9 * before
     folder = tmp_path / f"pictograms-{mapper}"
     export(model, pairs, mapper, "pictograms-clip", folder)
     assert all(path.stat().st_size < 10e6 for path in folder.iterdir())
     loaded = ClipCap.from_folder(folder)
     with torch.no_grad():
-        words = model.gpt.transformer.wte(torch.cat([names, tokens.clamp(min=0)], 1))
+        words = model.gpt.transformer.wte(torch.cat([told, tokens.clamp(min=0)], 1))
         inputs = torch.cat([model.clip_project(vectors), words], 1)
-        ours, theirs = loaded.logits(vectors, tokens.clamp(min=0), names), model.gpt(inputs_embeds=inputs).logits
+        ours, theirs = loaded.logits(vectors, tokens.clamp(min=0), told), model.gpt(inputs_embeds=inputs).logits
     torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.05)
     assert len(loaded.generate(vectors[:2], beams=2, max_tokens=5, stop_id=loaded.config["stop"][0])) == 2
 
@@ -152,6 +153,18 @@ def test_main_nouns(caption, name, right):
     assert names_noun(caption, name) is right
 
 
+def test_names_are_kept_beside_the_clip_that_looks_them_up(pictograms, maps, tmp_path):
+    from models.families.pictograms_clip import read_folder
+    from models.families.sentence import SentenceEncoder
+
+    folder, sentence = tmp_path / "pictograms-clip", SentenceEncoder()
+    names.write(folder, Pictograms(pictograms))
+    clip_again = read_folder(folder, sentence)  # the vectors of names are none of its weights
+    read = Names.read(folder, lambda text: [len(text)], {"slots": 1, "length": 1, "pad": 0})
+    (token,) = read.nearest(clip_again.encode_texts(["a photo of a volcano"])).flatten().tolist()
+    assert token == len(" volcano") and len(read.tokens) == 5 + 1000
+
+
 def test_a_captioner_is_described_with_its_clip(pictograms, maps, tmp_path):
     from models.families.pictograms_clip import read_folder
     from models.families.sentence import SentenceEncoder
@@ -159,6 +172,7 @@ def test_a_captioner_is_described_with_its_clip(pictograms, maps, tmp_path):
     pairs = Pairs(pictograms, maps, tmp_path / "pictograms-clip")
     model = clipcap.Captioner("mlp", pairs.tokenizer.get_vocab_size()).eval()
     export(model, pairs, "mlp", "pictograms-clip", tmp_path / "captioner")
+    names.write(tmp_path / "pictograms-clip", Pictograms(pictograms))
     describe = describe_with(tmp_path / "captioner", read_folder(tmp_path / "pictograms-clip", SentenceEncoder()))
     captions = describe(torch.rand(2, 3, 128, 128))
     assert len(captions) == 2 and all(isinstance(text, str) and END not in text for text in captions)
