@@ -11,7 +11,7 @@ from models.families.clipcap_model import CONFIG, make_config
 from models.families.clipcap_shapes import read_plan
 from training.caption_pairs import END
 
-RERANKING = {"beams": 16, "weight": 30.0}  # see training/RESULTS.md
+RERANKING = {"beams": 8, "weight": 30.0}  # see training/RESULTS.md
 
 if TYPE_CHECKING:
     from training.caption_pairs import Pairs

@@ -210,11 +210,11 @@ SPECS = (
     _starter(
         "pictograms-clipcap-mlp",
         "Pictogram captions",
-        "A small ClipCap with the MLP mapper, for pictograms; of four photographs it names one.",
+        "A small ClipCap with the MLP mapper, told names by its CLIP; knows photographs of ImageNet's things.",
     ),
     _starter(
         "pictograms-clipcap",
         "Pictogram captions (Transformer)",
-        "A small ClipCap with the Transformer mapper; it names photographs wrongly.",
+        "A small ClipCap with the Transformer mapper, told names by its CLIP; colours are wrong more often.",
     ),
 )
