@@ -51,7 +51,7 @@ chromium:
 # A file's tests stay together, in the order that conftest gives them (quick ones first).
 TEST_JOBS ?= auto
 test: dev chromium
-	@$(PY) -m pytest -rsR -n $(TEST_JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -rfEsR -n $(TEST_JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: dev
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

@@ -72,7 +72,8 @@ def test_pictures_are_the_same_each_time_whatever_is_there(tmp_path, monkeypatch
         ("a", "b", "c", "d"), ("held_out", "train", "held_out", "held_out"), ("x", "x", "flags", "x"), strict=True
     )
     lines = [
-        json.dumps({"id": name, "name": f"the {name}", "split": split, "group": group}) for name, split, group in groups
+        json.dumps({"id": name, "name": f"the {name}", "split": split, "group": group, "source": "twemoji"})
+        for name, split, group in groups
     ]
     (tmp_path / "data" / "records.jsonl").write_text("\n".join(lines))
     found = pictures.unseen(9)
