@@ -67,7 +67,7 @@ def write_memory(memory: Memory, folder: Path) -> None:
         codes | {"concept_of": memory.concept_of.int(), "white": memory.white.contiguous()},
         folder / "memory-codes.safetensors",
     )
-    scale = memory.vectors.abs().amax() / 127  # bytes are enough: cosines change by some 0.0001
+    scale = memory.vectors.abs().amax() / 127  # bytes are enough: a vector keeps a cosine of 0.9999 with itself
     texts = {"vectors": (memory.vectors / scale).round().to(torch.int8), "scale": scale}
     save_file(texts, folder / "memory-texts.safetensors")
     (folder / "memory.json").write_text(json.dumps({"names": memory.names, "trained": memory.trained}) + "\n")

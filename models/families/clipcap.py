@@ -144,10 +144,10 @@ def load(context: LoadContext) -> ClipCapCaptioner:
     with readable(context.spec):
         model = ClipCap.from_folder(folder, context.precision, context.device)
         wording = read_wording(folder, model.config.get("stop", []), model.language.vocabulary)
+        names = read_names(folder, model, wording)
     with ExitStack() as parts:
         context.report(0.5, "loading the CLIP that sees for it")
         ranker = parts.enter_context(context.pool.use(model.config["clip"], context.device))
-        names = read_names(folder, model, wording)
         captioner = ClipCapCaptioner(model, ranker, wording, parts.pop_all(), names)
     captioner.title = context.spec.title
     return captioner
