@@ -24,16 +24,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.families.pictograms_gan import PictogramGan, read_generator
-from models.families.pictograms_ground import GROUNDS, ground_of
 from models.families.pictograms_memory import NEIGHBOURS
 from models.families.sentence import SentenceEncoder
 from models.gan_generator import Generator
 from training.gan_judge import Judge
 from training.gan_sheet import draw_sheet
-from training.latent_batches import Batches
+from training.latent_batches import Batches, alone
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
 from training.memory import build_memory
 from training.pictures import PAINTED, Pictograms
+from training.remembered_texts import Vectors
 
 CHANNELS = 4
 ARCHITECTURE = {"latents": CHANNELS, "planes": NEIGHBOURS * (CHANNELS + 1), "widths": (96, 160, 256), "noise": 32,
@@ -64,28 +64,9 @@ class Batch:
     wrongs: Tensor
 
 
-class Vectors:
-    """MiniLM sentence vectors; each sentence is read once and kept in half precision."""
-
-    def __init__(self, sentence: SentenceEncoder) -> None:
-        self.sentence = sentence
-        self.known: dict[str, Tensor] = {}
-
-    def __call__(self, texts: list[str]) -> Tensor:
-        """Unit vectors (N, 384) float32."""
-        if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
-            self.known |= dict(zip(new, self.sentence.encode(new).half().cpu(), strict=True))
-        return torch.stack([self.known[text] for text in texts]).float()
-
-
 def judge_loss(right: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
     """Matching-aware hinge loss: only real pictures with the right words are to be above zero."""
     return F.relu(1 - right).mean() + (F.relu(1 + wrong).mean() + F.relu(1 + fake).mean()) / 2
-
-
-def alone(sample: dict[str, Any]) -> bool:
-    """One thing on white: the generator is never asked for more (``PictogramGan.paint``)."""
-    return not sample["relation"] and ground_of(sample["caption"])[1] in (None, GROUNDS["white"])
 
 
 def hazy(texts: Tensor) -> Tensor:

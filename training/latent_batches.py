@@ -1,4 +1,4 @@
-"""What the latent diffusion model is trained on: cached latents, captions, neighbours and token states."""
+"""What the painters are trained on: cached latents, captions and neighbours."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from models.families.pictograms_ground import GROUNDS, ground_of
 from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels
-from models.families.sentence import SentenceEncoder
 from training.pictures import Pictograms
 
 EDITED = 0.15  # mean squared change of unit-variance latents; rounding to codes alone changes them by about 0.04
+
+
+def alone(sample: dict[str, Any]) -> bool:
+    """One thing on white: a painter is never asked for more (``things_alone``, ``ground_of``)."""
+    return not sample["relation"] and ground_of(sample["caption"])[1] in (None, GROUNDS["white"])
 
 
 class Batches:
@@ -112,15 +117,17 @@ class Batches:
                 pictures.append(self.memory.latents(rows)[0])
         return as_channels(pictures, self.mean, self.std)
 
-    def draw(self, n: int) -> tuple[Tensor, Tensor, list[str]]:
-        """Standardised latents (n, C, 16, 16), neighbour channels, captions ("" where the text is dropped)."""
+    def draw(self, n: int, itself: float = 0.0) -> tuple[Tensor, Tensor, list[str]]:
+        """Standardised latents (n, C, 16, 16), neighbour channels, captions ("" where the text is dropped).
+
+        ``itself`` as in `help`."""
         picks = self.rng.integers(len(self.samples), size=n)
         dropped = self.rng.random(n)
         captions, helps = [], []
         for pick, chance in zip(picks, dropped, strict=True):
             sample = self.samples[pick]
             captions.append("" if chance < 0.12 else sample["caption"])  # 8 % lose all, 4 % the text, 8 % the pictures
-            helps.append(self.help(int(pick), drop_all=chance < 0.08 or chance > 0.92))
+            helps.append(self.help(int(pick), drop_all=chance < 0.08 or chance > 0.92, itself=itself))
         latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
         return latents, torch.stack(helps), captions
 
@@ -139,23 +146,3 @@ class Batches:
         ]
         latents = (self.latents[torch.from_numpy(picks)].float() - self.mean) / self.std
         return latents, torch.stack([self.help(int(pick), False, itself) for pick in picks]), captions, wrongs
-
-
-class TextStates:
-    """MiniLM token states of captions; each caption is read once and kept in half precision."""
-
-    def __init__(self, sentence: SentenceEncoder) -> None:
-        self.sentence = sentence
-        self.known: dict[str, Tensor] = {}
-
-    def __call__(self, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """States (N, L, 384) float32 and mask (N, L) bool, as ``SentenceEncoder.token_states`` gives them."""
-        new = [caption for caption in dict.fromkeys(captions) if caption not in self.known]
-        if new:
-            states, mask = self.sentence.token_states(new)
-            for caption, rows, real in zip(new, states, mask, strict=True):
-                self.known[caption] = rows[real].half().cpu()
-        each = [self.known[caption].float() for caption in captions]
-        lengths = torch.tensor([len(rows) for rows in each])
-        padded = torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
-        return padded, torch.arange(padded.shape[1]) < lengths[:, None]

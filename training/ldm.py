@@ -1,9 +1,10 @@
 """Trains the starter pack's latent diffusion: ``python -m training.ldm --minutes 60 --export weights/pictograms-ldm``.
 
 Latent diffusion (Rombach et al. 2022) on cached VQGAN latents with v-prediction (Salimans & Ho 2022): a small diffusers
-UNet with cross-attention to MiniLM token states, shown two retrieved neighbours as extra channels (see
-``models/families/pictograms_memory.py``). Text and neighbours are dropped at random, so that guidance works and so that
-the network also learns to paint without help.
+UNet that MiniLM's sentence vector scales and shifts (adaptive group normalisation, Dhariwal & Nichol 2021), with
+cross-attention to its token states where cells are few, shown two retrieved neighbours as extra channels (see
+``models/families/pictograms_memory.py``). It sees things alone on white, as it paints them. Text and neighbours are
+dropped at random, so that guidance works and so that the network also learns to paint without help.
 """
 
 from __future__ import annotations
@@ -19,37 +20,44 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file
 from torch import Tensor
 
+from models.families.pictograms_ldm import told
 from models.families.pictograms_memory import NEIGHBOURS, Memory
 from models.families.sentence import SentenceEncoder
-from training.latent_batches import Batches, TextStates
-from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
+from training.latent_batches import Batches, alone
+from training.loop import TrainingRun, autocast_channels_last, common_arguments, cosine_rate, make_accelerator
 from training.memory import build_memory, write_memory
 from training.pictures import PAINTED, Pictograms
+from training.remembered_texts import TextStates
 
 CHANNELS = 4
 ARCHITECTURE = {
     "sample_size": 16,
     "in_channels": CHANNELS + NEIGHBOURS * (CHANNELS + 1),
     "out_channels": CHANNELS,
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "block_out_channels": (96, 192, 288),
+    "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+    "block_out_channels": (96, 128, 192),
     "layers_per_block": 1,
     "attention_head_dim": 8,  # diffusers' old name: this is the number of heads
     "cross_attention_dim": 384,
     "norm_num_groups": 16,
+    "class_embed_type": "simple_projection",  # of the sentence vector, added to the timestep's
+    "projection_class_embeddings_input_dim": 384,
+    "resnet_time_scale_shift": "scale_shift",
 }
+ITSELF = 0.4  # how often the first neighbour is the picture itself: what the words already fit is to be left as it is
 SCHEDULE = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
 
 
-def loss_of(unet: torch.nn.Module, schedule: DDPMScheduler, latents: Tensor, helps: Tensor, states: Tensor,
-            mask: Tensor) -> Tensor:  # fmt: skip
-    """v-prediction loss with min-SNR weights (Hang et al. 2023, gamma 5)."""
+def loss_of(
+    unet: torch.nn.Module, schedule: DDPMScheduler, latents: Tensor, helps: Tensor, words: dict[str, Tensor]
+) -> Tensor:
+    """v-prediction loss with min-SNR weights (Hang et al. 2023, gamma 5); ``words`` as ``told`` gives them."""
     timesteps = torch.randint(schedule.config.num_train_timesteps, (len(latents),), device=latents.device)
     noise = torch.randn_like(latents)
     noisy = schedule.add_noise(latents, noise, timesteps)
     target = schedule.get_velocity(latents, noise, timesteps)
-    output = unet(torch.cat([noisy, helps], 1), timesteps, states, encoder_attention_mask=mask).sample
+    output = unet(torch.cat([noisy, helps], 1), timesteps, **words).sample
     alphas = schedule.alphas_cumprod.to(latents.device)[timesteps]
     ratio = alphas / (1 - alphas)
     weight = ratio.clamp(max=5) / (ratio + 1)
@@ -65,7 +73,8 @@ def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches, Memo
     sentence = SentenceEncoder(str(accelerator.device))
     vqgan = VQModel.from_pretrained(args.vqgan).eval()
     memory = build_memory(data, load_file(args.latents / "memory.safetensors"), vqgan, sentence)
-    unet = UNet2DConditionModel(**ARCHITECTURE).to(accelerator.device)
+    # Channels last is what makes bfloat16 worth its while on a CPU.
+    unet = UNet2DConditionModel(**ARCHITECTURE).to(accelerator.device, memory_format=torch.channels_last)
     if run.begins_with(args.export):
         unet.load_state_dict(UNet2DConditionModel.from_pretrained(args.export / "unet").state_dict())
     optimiser = torch.optim.AdamW(unet.parameters(), args.rate, (0.9, 0.99), weight_decay=0.01)
@@ -73,15 +82,15 @@ def train(args: argparse.Namespace) -> tuple[UNet2DConditionModel, Batches, Memo
     ema.to(accelerator.device)
     run.track(unet=unet, optimiser=optimiser, ema=ema)
     run.resume()
-    batches = Batches(args.latents, data, memory.seen_in_training(), args.seed + run.progress.steps)
+    batches = Batches(args.latents, data, memory.seen_in_training(), args.seed + run.progress.steps, alone)
     schedule, text_states = DDPMScheduler(**SCHEDULE), TextStates(sentence)
     for step in run.steps(args.batch):
         for group in optimiser.param_groups:
             group["lr"] = args.rate * cosine_rate(step, 100, args.total_steps)
-        latents, helps, captions = batches.draw(args.batch)
-        states, mask = (part.to(accelerator.device) for part in text_states(captions))
-        with accelerator.autocast():
-            loss = loss_of(unet, schedule, latents.to(accelerator.device), helps.to(accelerator.device), states, mask)
+        latents, helps, captions = batches.draw(args.batch, ITSELF)
+        words = {name: part.to(accelerator.device) for name, part in told(*text_states(captions)).items()}
+        with autocast_channels_last(accelerator):
+            loss = loss_of(unet, schedule, latents.to(accelerator.device), helps.to(accelerator.device), words)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)

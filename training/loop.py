@@ -13,6 +13,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,14 @@ def make_accelerator(device: str, threads: int) -> Accelerator:
 def _has_amx() -> bool:
     check = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(check and check())
+
+
+def autocast_channels_last(accelerator: Accelerator) -> AbstractContextManager[Any]:
+    """The accelerator's autocast, or bf16 on CPUs with AVX512-BF16, from which only channels-last networks gain."""
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if accelerator.device.type == "cpu" and check and check():
+        return torch.autocast("cpu", torch.bfloat16)
+    return accelerator.autocast()
 
 
 @dataclass

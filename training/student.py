@@ -3,7 +3,7 @@
 Latent consistency distillation (Luo et al. 2023) of ``pictograms-ldm`` into low-rank changes of its weights. From a
 noisy picture the teacher, guided, walks one step of DDIM down a grid of timesteps; the student learns to see the same
 clean picture from both ends of that step, and so, link by link, from the far end of the grid. Half of the noisy
-pictures are the first neighbour under noise, as in the app; so only timesteps below ``REPAINTED`` are needed.
+pictures are the first neighbour under noise, as in the app; so only timesteps below ``STRENGTH`` are needed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,22 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from models.families.pictograms_ldm import REPAINTED
+from models.families.pictograms_ldm import STRENGTH, told
 from models.families.pictograms_student import SPACING, WEIGHTS
 from models.families.sentence import SentenceEncoder
 from training.generation_scores import open_pool
-from training.latent_batches import Batches, TextStates
-from training.loop import TrainingRun, common_arguments, cosine_rate, digest, make_accelerator
+from training.latent_batches import Batches, alone
+from training.ldm import ITSELF
+from training.loop import (
+    TrainingRun,
+    autocast_channels_last,
+    common_arguments,
+    cosine_rate,
+    digest,
+    make_accelerator,
+)
 from training.pictures import PAINTED, Pictograms
+from training.remembered_texts import TextStates
 
 HUBER = 1e-3  # of the pseudo-Huber loss, as in the paper's code
 
@@ -63,7 +73,7 @@ class Curve:
         self.scheduler = DDPMScheduler(**schedule)
         # One more entry, reached by index -1: after the last step nothing of the noise is left.
         self.alphas = torch.cat([self.scheduler.alphas_cumprod, torch.ones(1)]).to(device)
-        self.links = round(schedule["num_train_timesteps"] * REPAINTED) // SPACING
+        self.links = round(schedule["num_train_timesteps"] * STRENGTH) // SPACING
 
     def timesteps(self, n: int) -> Tensor:
         """Random upper ends of steps of the grid."""
@@ -90,41 +100,52 @@ class Curve:
         return self.noisy(self.clean(noisy, velocity, timesteps), noise, timesteps - SPACING)
 
 
-def loss_of(student: nn.Module, teacher: nn.Module, curve: Curve, batch: dict[str, Tensor], guidance: float) -> Tensor:
+@dataclass(frozen=True)
+class Batch:
+    """``latents`` (N, C, 16, 16) to be put under noise, ``helps`` (N, planes, 16, 16); ``words``, and ``no_words`` of
+    empty captions, as ``told`` gives them."""
+
+    latents: Tensor
+    helps: Tensor
+    words: dict[str, Tensor]
+    no_words: dict[str, Tensor]
+
+
+def loss_of(student: nn.Module, teacher: nn.Module, curve: Curve, batch: Batch, guidance: float) -> Tensor:
     """How differently the student sees the two ends of one guided step of the teacher."""
-    latents, helps, told = batch["latents"], batch["helps"], (batch["states"], batch["mask"])
+    latents, helps, words = batch.latents, batch.helps, batch.words
     timesteps = curve.timesteps(len(latents))
     noisy = curve.noisy(latents, torch.randn_like(latents), timesteps)
     with torch.no_grad():
-        given = see(teacher, noisy, timesteps, helps, *told)
-        absent = see(teacher, noisy, timesteps, helps * 0, batch["no states"], batch["no mask"])
+        given = see(teacher, noisy, timesteps, helps, words)
+        absent = see(teacher, noisy, timesteps, helps * 0, batch.no_words)
         below = curve.down(noisy, absent + guidance * (given - absent), timesteps)
         lower = timesteps - SPACING
-        target = curve.clean(below, see(student, below, lower.clamp(min=0), helps, *told), lower)
+        target = curve.clean(below, see(student, below, lower.clamp(min=0), helps, words), lower)
         # At the end of the grid there is nothing left to predict: the teacher's own clean picture is the anchor.
         target = torch.where((lower < 0)[:, None, None, None], below, target)
-    seen = curve.clean(noisy, see(student, noisy, timesteps, helps, *told), timesteps)
+    seen = curve.clean(noisy, see(student, noisy, timesteps, helps, words), timesteps)
     return ((seen - target).square() + HUBER**2).sqrt().mean() - HUBER
 
 
-def see(unet: nn.Module, noisy: Tensor, timesteps: Tensor, helps: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+def see(unet: nn.Module, noisy: Tensor, timesteps: Tensor, helps: Tensor, words: dict[str, Tensor]) -> Tensor:
     """The velocity that a network predicts, float32."""
-    return unet(torch.cat([noisy, helps], 1), timesteps, states, encoder_attention_mask=mask).sample.float()
+    return unet(torch.cat([noisy, helps], 1), timesteps, **words).sample.float()
 
 
-def draw(batches: Batches, texts: TextStates, n: int) -> dict[str, Tensor]:
+def draw(batches: Batches, texts: TextStates, n: int, device: torch.device) -> Batch:
     """A batch in which nothing is dropped; in half of it the picture under the noise is the first neighbour."""
     picks = batches.rng.integers(len(batches.samples), size=n)
     latents = (batches.latents[torch.from_numpy(picks)].float() - batches.mean) / batches.std
-    helps = torch.stack([batches.help(int(pick), drop_all=False) for pick in picks])
+    helps = torch.stack([batches.help(int(pick), drop_all=False, itself=ITSELF) for pick in picks])
     channels = latents.shape[1]
     sketched = torch.from_numpy(batches.rng.random(n) < 0.5) & (helps[:, channels, 0, 0] > 0)  # its mask plane
     latents = torch.where(sketched[:, None, None, None], helps[:, :channels], latents)
-    states, mask = texts([batches.samples[pick]["caption"] for pick in picks])
-    no_states, no_mask = texts([""] * n)
-    return {
-        "latents": latents, "helps": helps, "states": states, "mask": mask, "no states": no_states, "no mask": no_mask,
-    }  # fmt: skip
+    words, no_words = (
+        {name: part.to(device) for name, part in told(*texts(captions)).items()}
+        for captions in ([batches.samples[pick]["caption"] for pick in picks], [""] * n)
+    )
+    return Batch(latents.to(device), helps.to(device), words, no_words)
 
 
 def train(args: argparse.Namespace) -> dict[str, LowRank]:
@@ -136,20 +157,20 @@ def train(args: argparse.Namespace) -> dict[str, LowRank]:
         memory, facts, teacher = model.memory.seen_in_training(), model.facts, model.unet.to(accelerator.device)
     student = copy.deepcopy(teacher)
     changes = adapt(student, args.rank)
-    student.to(accelerator.device)
+    student.to(accelerator.device, memory_format=torch.channels_last)
     parameters = [parameter for change in changes.values() for parameter in change.parameters()]
     optimiser = torch.optim.AdamW(parameters, args.rate, (0.9, 0.99), weight_decay=0.0)
     ema = EMAModel(parameters, decay=args.ema)
     ema.to(accelerator.device)
     run.track(changes=nn.ModuleList(changes.values()), optimiser=optimiser, ema=ema)
     run.resume()
-    batches = Batches(args.latents, data, memory, args.seed + run.progress.steps)
+    batches = Batches(args.latents, data, memory, args.seed + run.progress.steps, alone)
     curve, texts = Curve(facts["schedule"], accelerator.device), TextStates(SentenceEncoder(str(accelerator.device)))
     for step in run.steps(args.batch):
         for group in optimiser.param_groups:
             group["lr"] = args.rate * cosine_rate(step, 20, args.total_steps)
-        batch = {name: part.to(accelerator.device) for name, part in draw(batches, texts, args.batch).items()}
-        with accelerator.autocast():
+        batch = draw(batches, texts, args.batch, accelerator.device)
+        with autocast_channels_last(accelerator):
             loss = loss_of(student, teacher, curve, batch, args.guidance)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -18,7 +18,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from training.codebook import Codebook, decorrelation, unfold
-from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
+from training.loop import TrainingRun, autocast_channels_last, common_arguments, cosine_rate, make_accelerator
 from training.perceptual import PerceptualLoss
 from training.pictures import PAINTED, Pictograms, random_crops
 
@@ -88,6 +88,8 @@ def generator_step(
     with torch.set_grad_enabled(not frozen):
         z = parts.model.encode(pictures).latents
     z_q, commitment = quantise(parts, z)
+    if frozen:  # the painters' latents are decoded as they are, VQGAN+CLIP's rounded: the decoder learns both
+        z_q = torch.where(torch.rand(len(z), 1, 1, 1, device=z.device) < 0.5, z_q, z)
     ours = parts.model.decode(z_q, force_not_quantize=True).sample
     losses = {
         "l1": (ours - pictures).abs().mean(),
@@ -128,8 +130,9 @@ def train(args: argparse.Namespace) -> VQModel:
         model.load_state_dict(VQModel.from_pretrained(args.export).state_dict())
         if args.new_codebook:
             unfold(model, random_crops(data, 256, args.crop, np.random.default_rng(0)).mul(2).sub(1))
-    model.to(accelerator.device)
-    judge.to(accelerator.device)
+    perceptual = PerceptualLoss()
+    for network in (model, judge, perceptual):
+        network.to(accelerator.device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(
         [p for n, p in model.named_parameters() if "quantize" not in n], args.rate, (0.8, 0.99), weight_decay=0.01
     )
@@ -141,7 +144,7 @@ def train(args: argparse.Namespace) -> VQModel:
     run.resume()
     if args.freeze_encoder:  # latents made from the exported (averaged) encoder must stay valid
         ema.copy_to(model.parameters())
-    parts = Parts(model, judge, codebook, PerceptualLoss().to(accelerator.device), optimiser, judge_optimiser)
+    parts = Parts(model, judge, codebook, perceptual, optimiser, judge_optimiser)
     rng = np.random.default_rng(args.seed + run.progress.steps)
     for step in run.steps(args.batch):
         rate = args.rate * cosine_rate(step, 50, args.total_steps)
@@ -149,7 +152,7 @@ def train(args: argparse.Namespace) -> VQModel:
             group["lr"] = rate
         pictures = random_crops(data, args.batch, args.crop, rng).mul(2).sub(1).to(accelerator.device)
         adversarial = args.adversarial if step >= args.adversarial_after else 0.0
-        with accelerator.autocast():
+        with autocast_channels_last(accelerator):
             losses, fake = generator_step(parts, pictures, adversarial, args.freeze_encoder)
             if adversarial:
                 losses["judge"] = judge_step(parts, pictures, fake)

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.families.pictograms_ground import ground_of, on_ground
-from models.families.pictograms_memory import SIDE, offsets
-from models.families.pictograms_painter import SIZE, Painter, read_shared
+from models.families.pictograms_painter import SIZE, Painter, read_shared, set_out
 from models.families.pictograms_query import split_pair, things_alone
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
@@ -123,16 +122,12 @@ class PictogramGan(Painter):
 
     def _compose(self, prompt: str, things: tuple[str, str], seeds: Sequence[int]) -> Tensor:
         """Two things at half size, each redrawn alone: a network so small mixes up which of the two is to be red."""
-        import torch
-        import torch.nn.functional as F
-
-        canvas = torch.ones(len(seeds), 3, SIZE, SIZE, device=self.device)
-        (_, relation, _), half = split_pair(prompt), SIZE // 2
-        for place, (thing, corner) in enumerate(zip(things, offsets(relation), strict=True)):
-            alone = self.decode(self._redraw(thing, self.redrawn_from(thing, seeds, place), seeds))
-            y, x = (cells * SIZE // SIDE for cells in corner)
-            canvas[:, :, y : y + half, x : x + half] = F.interpolate(alone, (half, half), mode="area")
-        return canvas
+        _, relation, _ = split_pair(prompt)
+        first, second = (
+            self.decode(self._redraw(thing, self.redrawn_from(thing, seeds, place), seeds))
+            for place, thing in enumerate(things)
+        )
+        return set_out(first, second, relation)
 
     def _redraw(self, prompt: str, neighbours: Tensor, seeds: Sequence[int]) -> Tensor:
         """Latents of unit variance (n, C, 16, 16)."""

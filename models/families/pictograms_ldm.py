@@ -1,7 +1,8 @@
 """The starter pack's latent diffusion model: 128-pixel pictograms from words and a few remembered neighbours.
 
-A small diffusers UNet (v-prediction) over the latents of the starter VQGAN, reading MiniLM token states and two
-neighbours from its memory. Trained by ``training/ldm.py``; sampled by the same loop as the published models.
+A small diffusers UNet (v-prediction) over the latents of the starter VQGAN, reading MiniLM's token states and sentence
+vector and two neighbours from its memory. It paints one thing on white: two things are painted each alone, side by side
+in one run. Trained by ``training/ldm.py``; sampled by the same loop as the published models.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from models.families.pictograms_ground import ground_of, on_ground
-from models.families.pictograms_painter import SIZE, Painter, read_shared
-from models.families.pictograms_query import wants_background
+from models.families.pictograms_painter import SIZE, Painter, read_shared, set_out
+from models.families.pictograms_query import split_pair, things_alone
 from models.families.sampling import Conditioning, Sampling
+from models.families.sentence import TOKENS
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
 
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from models.families.sentence import SentenceEncoder
 
 SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
-STRENGTH = 0.5  # how much of the noise schedule is painted over the first neighbour; more smears what it shows
-REPAINTED = 0.7  # the same where a background is asked for that is no plain colour
+STRENGTH = 0.5  # how much of the noise schedule is painted over the first neighbour
 
 
 class PictogramDiffusion(Painter):
@@ -36,7 +37,7 @@ class PictogramDiffusion(Painter):
     ) -> None:
         super().__init__(vqgan, memory, sentence, facts)
         self.unet, self.facts = unet.eval().requires_grad_(False), facts
-        self.token_limit = 32
+        self.token_limit = TOKENS
 
     @property
     def device(self) -> Any:
@@ -63,36 +64,67 @@ class PictogramDiffusion(Painter):
         scheduler: str,
     ) -> Sampling:
         """A run of one candidate per seed; width and height are 128, what the memory holds."""
-        prompt, colour = ground_of(prompt)
-        decode = self.decode if colour is None else lambda latents: on_ground(self.decode(latents), colour)
-        states, mask = self.sentence.token_states([prompt, negative], length=self.token_limit)
-        words = [{"states": states[k : k + 1].repeat(len(seeds), 1, 1), "mask": mask[k : k + 1].repeat(len(seeds), 1)}
-                 for k in (0, 1)]  # fmt: skip
-        helps = self.neighbours(prompt, seeds).to(self.device)
-        given = {**words[0], "neighbours": helps}
-        absent = {**words[1], "neighbours": helps * 0}  # guidance pushes away from "no help at all", as in training
+        import torch
+
+        bare, colour = ground_of(prompt)
+        things = things_alone(bare) or (bare,)
+        relation = split_pair(bare)[1] if len(things) == 2 else None
+        helps = [self.redrawn_from(thing, seeds, place) for place, thing in enumerate(things)]
+        neighbours = torch.stack(helps, 1).to(self.device)  # (n, things, planes, 16, 16)
+        # Read together, so that all have one length.
+        words = told(*self.sentence.token_states([*things, negative], length=self.token_limit))
+        given, absent = (
+            {name: part[None, rows].expand(len(seeds), -1, *part.shape[1:]) for name, part in words.items()}
+            for rows in (range(len(things)), [-1] * len(things))
+        )
         return Sampling(
             self._denoise,
-            decode,
-            Conditioning(given, absent),
+            lambda latents: self._picture(latents, relation, colour),
+            # Guidance pushes away from "no help at all" and the negative prompt, as in training.
+            Conditioning(given | {"neighbours": neighbours}, absent | {"neighbours": neighbours * 0}),
             seeds=seeds,
-            latent_shape=(len(self.mean), SIZE // 8, SIZE // 8),
+            latent_shape=(len(things) * len(self.mean), SIZE // 8, SIZE // 8),
             steps=steps,
             guidance=guidance,
             scheduler=scheduler,
             scheduler_config=self.facts["schedule"],
             device=str(self.device),
             decode_rows=16,
-            origin=helps[:, : len(self.mean)],  # the first neighbour; a network this small needs it as a sketch
-            strength=self.facts.get("strength", REPAINTED if wants_background(prompt) else STRENGTH),
+            # The first neighbour of each thing: a network this small needs it as a sketch.
+            origin=neighbours[:, :, : len(self.mean)].flatten(1, 2),
+            strength=self.facts.get("strength", STRENGTH),
         )
 
     def _denoise(self, latents: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
+        """The things of a picture lie one behind the other in its channels; the network sees each alone."""
         import torch
 
-        seen = torch.cat([latents, told["neighbours"]], 1)
-        steps = timestep.expand(len(latents)).to(latents.device)
-        return self.unet(seen, steps, told["states"], encoder_attention_mask=told["mask"]).sample
+        each = {name: part.to(latents.device).flatten(0, 1) for name, part in told.items()}
+        seen = torch.cat([self._apart(latents), each.pop("neighbours")], 1)
+        output = self.unet(seen, timestep.expand(len(seen)).to(seen.device), **each).sample
+        return output.unflatten(0, (len(latents), -1)).flatten(1, 2)
+
+    def _apart(self, latents: Tensor) -> Tensor:
+        """(n, things * C, 16, 16) to (n * things, C, 16, 16)."""
+        return latents.unflatten(1, (-1, len(self.mean))).flatten(0, 1)
+
+    def _picture(self, latents: Tensor, relation: str | None, colour: tuple[int, int, int] | None) -> Tensor:
+        """Latents (n, things * C, 16, 16) to pictures (n, 3, 128, 128), about [0, 1]."""
+        pictures = self.decode(self._apart(latents))
+        if relation is not None:
+            pictures = set_out(pictures[0::2], pictures[1::2], relation)
+        return pictures if colour is None else on_ground(pictures, colour)
+
+
+def told(states: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What the denoiser is told about texts, by the names of diffusers' arguments: MiniLM's token states (N, L, 384),
+    their mask (N, L) bool, and of these sentence vectors (N, 384) of unit variance, which scale and shift every layer.
+    """
+    import torch.nn.functional as F
+
+    pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    vectors = F.normalize(pooled, dim=1) * pooled.shape[1] ** 0.5
+    return {"encoder_hidden_states": states, "encoder_attention_mask": mask, "class_labels": vectors}
 
 
 def load(context: LoadContext) -> PictogramDiffusion:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.families.pictograms_memory import NEIGHBOURS, Memory, as_channels, chances_of
+from models.families.pictograms_memory import NEIGHBOURS, SIDE, Memory, as_channels, chances_of, offsets
 from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style
 
 if TYPE_CHECKING:
@@ -71,6 +71,18 @@ class Painter:
         raw = latents * self.std.to(latents) + self.mean.to(latents)
         # Not rounded to codes: the decoder learned to bear small errors, and rounding costs a decibel.
         return self.vqgan.decode(raw, force_not_quantize=True).sample / 2 + 0.5
+
+
+def set_out(first: Tensor, second: Tensor, relation: str) -> Tensor:
+    """Pictures (n, 3, 128, 128) of two things, each alone on white, at half size where `relation` says."""
+    import torch
+    import torch.nn.functional as F
+
+    canvas, half = torch.ones_like(first), SIZE // 2
+    for alone, corner in zip((first, second), offsets(relation), strict=True):
+        y, x = (cells * SIZE // SIDE for cells in corner)
+        canvas[:, :, y : y + half, x : x + half] = F.interpolate(alone.clamp(0, 1), (half, half), mode="area")
+    return canvas
 
 
 def read_shared(weights: Path) -> tuple[nn.Module, Memory]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.families.pictograms_ldm import REPAINTED, SIZE, PictogramDiffusion
+from models.families.pictograms_ldm import SIZE, STRENGTH, PictogramDiffusion
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
 
@@ -39,11 +39,11 @@ def merge(unet: nn.Module, changes: Mapping[str, Tensor]) -> None:
 def shortened(schedule: Mapping[str, Any]) -> dict[str, Any]:
     """The teacher's schedule without its noisiest end, where nothing starts that is painted over a neighbour.
 
-    With it, one step begins where twenty do: at ``REPAINTED`` of the teacher's schedule.
+    With it, one step begins where twenty do: at ``STRENGTH`` of the teacher's schedule.
     """
     from diffusers import DDPMScheduler
 
-    steps = round(schedule["num_train_timesteps"] * REPAINTED)
+    steps = round(schedule["num_train_timesteps"] * STRENGTH)
     betas = DDPMScheduler(**schedule).betas[:steps].tolist()
     grid = {"trained_betas": betas, "num_train_timesteps": steps, "original_inference_steps": steps // SPACING}
     return {**schedule, **grid}

@@ -16,7 +16,7 @@ from models.families.sentence import SentenceEncoder
 from tests.models import tiny_painter
 from training import gan, latents
 from training.gan_judge import Judge
-from training.latent_batches import Batches
+from training.latent_batches import Batches, alone
 from training.memory import build_memory
 from training.pictures import Pictograms
 
@@ -85,14 +85,14 @@ def test_a_batch_tells_what_is_shown_and_what_is_not(cache, pictograms, tmp_path
     ],
 )
 def test_only_things_alone_on_white_are_trained_on(caption, relation, wanted):
-    assert gan.alone({"caption": caption, "relation": relation}) is wanted
+    assert alone({"caption": caption, "relation": relation}) is wanted
 
 
 def test_samples_can_be_left_out_and_the_scale_stays(cache, pictograms, tmp_path):
     data = Pictograms(pictograms)
     vqgan = gan.VQModel.from_pretrained(tmp_path / "weights" / "pictograms-vqgan")
     memory = build_memory(data, load_file(cache / "memory.safetensors"), vqgan, SentenceEncoder())
-    every, some = (Batches(cache, data, memory.seen_in_training(), 0, *only) for only in ((), (gan.alone,)))
+    every, some = (Batches(cache, data, memory.seen_in_training(), 0, *only) for only in ((), (alone,)))
     assert 0 < len(some.samples) < len(every.samples) and len(some.latents) == len(some.samples)
     assert not any(sample["relation"] for sample in some.samples)
     torch.testing.assert_close(some.std, every.std)
@@ -105,7 +105,7 @@ def test_the_neighbour_can_be_the_picture_itself(cache, pictograms, tmp_path):
     memory = build_memory(data, load_file(cache / "memory.safetensors"), vqgan, SentenceEncoder())
     shown = {}
     for itself in (0.0, 1.0):
-        batches = Batches(cache, data, memory.seen_in_training(), 0, gan.alone)
+        batches = Batches(cache, data, memory.seen_in_training(), 0, alone)
         latents, neighbours, *_ = batches.matched(40, itself)
         rows = (latents * batches.std + batches.mean)[:, 0, 0, 0].round().int()
         originals = memory.latents([batches.position[int(row)] for row in rows])

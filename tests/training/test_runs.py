@@ -12,8 +12,8 @@ import torch
 from models.families.sentence import SentenceEncoder
 from training import ldm, vqgan
 from training.codebook import Codebook, unfold
-from training.latent_batches import TextStates
 from training.loop import TrainingRun, cosine_rate
+from training.remembered_texts import TextStates
 
 
 def test_a_run_resumes_where_it_stopped(tmp_path):

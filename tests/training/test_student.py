@@ -12,12 +12,13 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel, VQModel
 
+from models.families.pictograms_ldm import STRENGTH, told
 from models.families.pictograms_memory import Memory
 from models.families.pictograms_student import SPACING, merge, shortened, taught_by
 from models.families.sampling import Conditioning, Sampling
 from training import clip, generation_scores, generation_scores_nearest, ldm, vqgan
 from training.loop import digest
-from training.student import Curve, adapt, export, loss_of, see
+from training.student import Batch, Curve, adapt, export, loss_of, see
 
 
 @pytest.fixture
@@ -26,18 +27,15 @@ def teacher() -> UNet2DConditionModel:
     return UNet2DConditionModel(**{**ldm.ARCHITECTURE, "block_out_channels": (16, 16, 16)}).eval()
 
 
-def inputs(n: int) -> dict[str, torch.Tensor]:
+def inputs(n: int) -> Batch:
     mask = torch.ones(n, 3, dtype=torch.bool)
-    return {
-        "latents": torch.randn(n, 4, 16, 16), "helps": torch.randn(n, 10, 16, 16), "states": torch.randn(n, 3, 384),
-        "mask": mask, "no states": torch.zeros(n, 3, 384), "no mask": mask,
-    }  # fmt: skip
+    words, no_words = told(torch.randn(n, 3, 384), mask), told(torch.ones(n, 3, 384), mask)
+    return Batch(torch.randn(n, 4, 16, 16), torch.randn(n, 10, 16, 16), words, no_words)
 
 
 def outcome(unet, batch):
     with torch.no_grad():
-        timesteps = torch.full((len(batch["latents"]),), 379)
-        return see(unet, batch["latents"], timesteps, batch["helps"], batch["states"], batch["mask"])
+        return see(unet, batch.latents, torch.full((len(batch.latents),), 379), batch.helps, batch.words)
 
 
 def test_changes_begin_as_none_and_merge_into_the_same_network(teacher):
@@ -57,7 +55,7 @@ def test_the_teacher_walks_as_ddim_does():
     curve, scheduler = Curve(ldm.SCHEDULE, torch.device("cpu")), DDIMScheduler(**ldm.SCHEDULE, clip_sample=False)
     scheduler.set_timesteps(1000 // SPACING)
     noisy, velocity = torch.randn(1, 4, 16, 16), torch.randn(1, 4, 16, 16)
-    for timestep in (679, 19):
+    for timestep in (479, 19):
         expected = scheduler.step(velocity, timestep, noisy).prev_sample if timestep > SPACING else None
         below = curve.down(noisy, velocity, torch.tensor([timestep]))
         expected = curve.clean(noisy, velocity, torch.tensor([timestep])) if expected is None else expected
@@ -95,8 +93,8 @@ def test_few_steps_begin_at_the_noisiest_timestep_that_was_learned(steps):
     )  # fmt: skip
     while run.done < run.total:
         run.step()
-    assert len(asked) == run.total == steps and asked[0] == 699
-    learned = {(k + 1) * SPACING - 1 for k in range(35)}
+    assert len(asked) == run.total == steps and asked[0] == 1000 * STRENGTH - 1
+    learned = {(k + 1) * SPACING - 1 for k in range(round(1000 * STRENGTH) // SPACING)}
     assert set(asked) <= learned and asked == sorted(asked, reverse=True)
 
 
