@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data import assemble, clipart, clipart_names, emoji, parts, pictograms, render, sources
+from training.data import assemble, clipart, clipart_names, emoji, icons, parts, pictograms, render, sources
 from training.data.items import stable_unit
 
 RED = (
@@ -68,9 +68,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     emoji_set = {"pizza-1": {"body": body}, "pizza-2": {"body": body}, "redapple": {"body": body, "height": 4}}
     emoji_set |= {"waving-hand-dark-skin-tone": {"body": body}, "old-logo": {"body": body}, "gone": {"hidden": True}}
     silhouettes = {"pizza": {"body": body}, "mad-ship": {"body": body}, "abstract-07": {"body": body}}
-    for name, icons in (("noto-1.2.9", emoji_set), ("game-icons-1.2.4", silhouettes)):
-        packed = json.dumps({"icons": icons, "width": 8, "height": 8}).encode()
-        tarball(folder / f"iconify-json-{name}.tgz", {"package/icons.json": packed})
+    for name, packed in (("noto-1.2.9", emoji_set), ("game-icons-1.2.4", silhouettes)):
+        content = json.dumps({"icons": packed, "width": 8, "height": 8}).encode()
+        tarball(folder / f"iconify-json-{name}.tgz", {"package/icons.json": content})
     for key, archive in list(sources.ARCHIVES.items()):
         found = sources.find_archive(archive, folder)
         if found:
@@ -151,6 +151,38 @@ def test_sets_packed_by_iconify(tmp_path: Path, cache: Path) -> None:
     dropped = {name: part["dropped"] for name, part in json.loads((out / "summary.json").read_text())["parts"].items()}
     assert dropped["noto"] == {"same emoji twice": 1, "skin tone": 1, "unknown name": 1}
     assert dropped["game-icons"] == {"no usable name": 1}
+
+
+def test_icon_fonts_are_searched_for_things(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["pizza", "mad-ship-outline", "arrow-left", "ship-2x", "some-logo", "mad-ship", "mouse-trap", "kiwi"]
+    icons = {name: {"body": '<path d="M0 0h6v3H0z" fill="currentColor"/>'} for name in names}
+    filed = {"Food": ["pizza", "kiwi"], "Navigation": ["mad-ship"], "Brand": ["kiwi"], "Code": ["mouse-trap", "pizza"]}
+    tarball(
+        cache / "iconify-json-mdi-1.2.3.tgz",
+        {
+            "package/icons.json": json.dumps({"icons": icons}).encode(),
+            "package/metadata.json": json.dumps({"categories": filed}).encode(),
+        },
+    )
+    pinned = replace(sources.ARCHIVES["mdi"], sha256=sources.sha256_file(cache / "iconify-json-mdi-1.2.3.tgz"))
+    monkeypatch.setitem(sources.ARCHIVES, "mdi", pinned)
+    assert build(tmp_path / "set", cache, "--sources", "mdi,twemoji") == 0
+    records = {r["name"]: r for r in read(tmp_path / "set") if r["source"] == "mdi"}
+    assert set(records) == {"pizza", "mad ship"}
+    assert records["pizza"]["concept"] == "1f355" and records["mad ship"]["style"] == "high contrast"
+    summary = json.loads((tmp_path / "set" / "summary.json").read_text())
+    assert summary["parts"]["mdi"]["dropped"] == {"interface or brand": 3, "no usable name": 3}
+
+
+@pytest.mark.parametrize(
+    ("stem", "ending", "name"),
+    [
+        ("mouse-trap", "", ""), ("acorn-fill", "fill", "acorn"), ("acorn-bold", "fill", ""), ("acorn", "fill", ""),
+        ("fire-hydrant-02", "", "fire hydrant"), ("tv", "", ""), ("a-very-long-name", "", ""), ("outline", "", ""),
+    ],
+)  # fmt: skip
+def test_names_of_icons(stem: str, ending: str, name: str) -> None:
+    assert icons.name_of(stem, ending) == name
 
 
 def test_limit(tmp_path: Path, cache: Path) -> None:

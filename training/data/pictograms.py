@@ -19,6 +19,7 @@ from training.data import assemble, parts
 from training.data.clipart import list_clipart
 from training.data.emoji import list_by_hexcode, list_by_name, load_emojibase
 from training.data.iconify import list_emoji_set, list_silhouettes
+from training.data.icons import ICON_SETS, list_icons
 from training.data.items import Listing, slug
 from training.data.sources import ARCHIVES, SourceMissingError, provide
 
@@ -33,8 +34,9 @@ SOURCES: dict[str, tuple[str, str]] = {
     "noto-v1": ("noto-v1", "cartoon"),
     "emojione": ("emojione", "flat"),
     "fxemoji": ("fxemoji", "flat"),
-    "streamline": ("streamline", "cartoon"),
+    "streamline": ("streamline-emojis", "cartoon"),
     "game-icons": ("game-icons", "high contrast"),
+    **{name: (name, style) for name, (style, _) in ICON_SETS.items()},
 }
 
 
@@ -50,9 +52,10 @@ def list_source(name: str, folder: Path, emojibase: Path) -> Listing:
         return list_by_hexcode(name, style, licence, folder / "package", ".svg", table, tones)
     if name == "openclipart":
         return list_clipart(folder, licence, {slug(e.name): e.key for e in table.values()})
-    if name == "game-icons":
-        return list_silhouettes(name, style, licence, folder, {slug(e.name): e.key for e in table.values()})
-    if archive in ("noto", "noto-v1", "emojione", "fxemoji", "streamline"):
+    if name == "game-icons" or name in ICON_SETS:
+        list_set = list_icons if name in ICON_SETS else list_silhouettes
+        return list_set(name, style, licence, folder, {slug(e.name): e.key for e in table.values()})
+    if archive in ("noto", "noto-v1", "emojione", "fxemoji", "streamline-emojis"):
         return list_emoji_set(name, style, licence, folder, table)
     # The package's third folder, "modern", draws the very pictures of Fluent 3D, so it is not used.
     sub = {"fluent-flat": "flat", "fluent-contrast": "high-contrast"}
@@ -89,7 +92,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(prog="training.data.pictograms", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/pictograms"))
-    parser.add_argument("--sources", default=",".join(SOURCES), help="comma list of source names")
+    usual = ",".join(name for name in SOURCES if name not in ICON_SETS)  # no shipped model has seen icon fonts yet
+    parser.add_argument("--sources", default=usual, help=f"comma list of source names: {', '.join(SOURCES)}")
     parser.add_argument("--size", type=int, default=128, help="side in pixels, a multiple of 16")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--timeout", type=float, default=20.0, help="seconds for one picture")
