@@ -24,7 +24,7 @@ from training.clip import Photographs
 from training.clip_maps import seen, upper
 from training.compose import Sample, recaption
 from training.data.captions import spoken_caption
-from training.names import listed, photographed, vectors_of
+from training.names import known_to, photographed
 from training.pictures import Pictograms
 
 VOCABULARY, LONGEST = 3000, 28  # tokens
@@ -56,8 +56,11 @@ class Pairs:
         )
         self.eye = Eye(maps, clip)
         self.said = [sample.caption for sample in samples]
-        names, phrases = zip(*listed(pictograms), strict=True)
-        self.known = Names(names, self.eye.phrases(list(phrases)), self.encode, **self.told())
+        known = known_to(clip, pictograms)
+        self.known = Names(known.names, known.vectors(), self.encode, **self.told())
+        self.names_of, self.without = known.of, known.without()
+        place = {row: k for k, row in enumerate(known.rows)}
+        self.shown = [[place[row] for row in sample.rows if row in place] for sample in samples]
 
     def told(self) -> dict[str, int]:
         """How names are told: see ``Names``."""
@@ -82,7 +85,16 @@ class Pairs:
         texts += [*(self.said[row] for row in alone), *(f"a photo of a {self.names[k]}" for k in named)]
         parts = [self.eye.pictures(rows), seen, self.eye.words(alone, named)]
         seen = self._troubled(torch.cat(parts), rng)
-        return seen, self.known.nearest(seen[:, FEATURES:]), self.tokens(texts)
+        return seen, self.known.told(self._likeness(seen[:, FEATURES:], rows)), self.tokens(texts)
+
+    def _likeness(self, vectors: Tensor, rows: np.ndarray) -> Tensor:
+        """Of all names to vectors (N, VECTOR), the first of which are of these pictures: as if the names were known
+        from other pictures only, for that is how it will be."""
+        likeness = self.known.likeness(vectors)
+        for k, row in enumerate(rows):
+            for picture in self.shown[row]:
+                likeness[k, self.names_of[picture]] = vectors[k] @ self.without[picture]
+        return likeness
 
     @staticmethod
     def _troubled(seen: Tensor, rng: np.random.Generator) -> Tensor:
@@ -136,7 +148,7 @@ class Eye:
     """What the CLIP in the folder ``clip`` sees in cached maps; all rows are (FEATURES + VECTOR) float32."""
 
     def __init__(self, maps: Path, clip: Path) -> None:
-        self._sentence = sentence = SentenceEncoder()
+        sentence = SentenceEncoder()
         self._model = read_folder(clip, sentence).model
         self._features = torch.from_numpy(
             seen(maps, "features", clip, partial(upper, self._model.visual.trunk))
@@ -163,10 +175,6 @@ class Eye:
         texts = torch.cat([torch.from_numpy(self._texts[rows]).float(), self._photographs.texts[classes]])
         vectors = F.normalize(self._said(texts) + self._gap, dim=1)
         return torch.cat([torch.full((len(vectors), FEATURES), torch.nan), vectors], 1)
-
-    def phrases(self, texts: list[str]) -> Tensor:
-        """The vectors (K, VECTOR) of texts about whole pictures."""
-        return vectors_of(self._model, self._sentence, texts)
 
     def _both(self, features: Tensor) -> Tensor:
         vectors = F.normalize(self._model.visual.head(features), dim=1)

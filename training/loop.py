@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from models.families.clipcap_names import PHRASES
+
 
 def common_arguments(parser: argparse.ArgumentParser, run: str) -> None:
     """The flags that every ``python -m training.<thing>`` understands."""
@@ -35,8 +37,8 @@ def common_arguments(parser: argparse.ArgumentParser, run: str) -> None:
 
 
 def digest(weights: Path) -> str:
-    """Twelve digits that change whenever the safetensors in this folder do."""
-    shards = sorted(weights.glob("*.safetensors"))
+    """Twelve digits that change whenever the safetensors in this folder do, but for what is looked up with them."""
+    shards = sorted(path for path in weights.glob("*.safetensors") if path.name != PHRASES)
     return hashlib.blake2b(b"".join(path.read_bytes() for path in shards), digest_size=6).hexdigest()
 
 

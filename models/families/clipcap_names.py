@@ -25,7 +25,8 @@ class Names:
         self, names: Sequence[str], phrases: Tensor, encode: Callable[[str], list[int]],
         slots: int, length: int, pad: int,
     ) -> None:  # fmt: skip
-        """`phrases`: CLIP's unit vectors (K, d) for the `names`, such as that of "a photo of a koala"."""
+        """`phrases`: CLIP's unit vectors (K, d) for the `names`, made of phrases ("a photo of a koala"), of pictures or
+        of both."""
         import torch
 
         self.phrases, self.slots = phrases, slots
@@ -43,5 +44,12 @@ class Names:
     def nearest(self, vectors: Tensor) -> Tensor:
         """What is told about pictures whose CLIP vectors are (N, D), D at least d: tokens (N, slots * length) int64.
         Of a CLIP that knows places, only what comes first, about the whole picture, counts."""
-        similarity = vectors[:, : self.phrases.shape[1]].float().cpu() @ self.phrases.T
-        return self.tokens[similarity.topk(self.slots).indices].flatten(1)
+        return self.told(self.likeness(vectors))
+
+    def likeness(self, vectors: Tensor) -> Tensor:
+        """Cosines (N, K), but for the vectors' lengths."""
+        return vectors[:, : self.phrases.shape[1]].float().cpu() @ self.phrases.T
+
+    def told(self, likeness: Tensor) -> Tensor:
+        """What `nearest` gives, from what `likeness` gave."""
+        return self.tokens[likeness.topk(self.slots).indices].flatten(1)

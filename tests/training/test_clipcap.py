@@ -157,12 +157,55 @@ def test_names_are_kept_beside_the_clip_that_looks_them_up(pictograms, maps, tmp
     from models.families.pictograms_clip import read_folder
     from models.families.sentence import SentenceEncoder
 
-    folder, sentence = tmp_path / "pictograms-clip", SentenceEncoder()
-    names.write(folder, Pictograms(pictograms))
-    clip_again = read_folder(folder, sentence)  # the vectors of names are none of its weights
+    folder, data = tmp_path / "pictograms-clip", Pictograms(pictograms)
+    names.write(folder, data)
+    (kept,) = pictograms.glob("vectors-*.npy")
+    read_folder(folder, SentenceEncoder())  # the vectors of names are none of its weights
     read = Names.read(folder, lambda text: [len(text)], {"slots": 1, "length": 1, "pad": 0})
-    (token,) = read.nearest(clip_again.encode_texts(["a photo of a volcano"])).flatten().tolist()
-    assert token == len(" volcano") and len(read.tokens) == 5 + 1000
+    made, known = kept.stat().st_mtime_ns, names.known_to(folder, data)
+    assert kept.stat().st_mtime_ns == made  # what the CLIP sees is looked at once, though names came into its folder
+    assert known.names.index("volcano") >= 5 and len(read.tokens) == 5 + 1000
+    found = read.nearest(known.vectors()[[0, known.names.index("volcano")]]).flatten().tolist()
+    assert found == [len(f" {known.names[0]}"), len(" volcano")]
+
+
+def test_names_are_known_from_phrases_and_from_training_pictures(pictograms, maps, tmp_path):
+    data = Pictograms(pictograms, names.EVERYTHING)
+    known = names.known_to(tmp_path / "pictograms-clip", data)
+    shown = [row for row in known.rows if row >= 0]
+    assert shown and {data.records[row]["split"] for row in shown} == {"train"}
+    assert [known.names[k] for k in known.of[: len(shown)]] == [data.records[row]["name"] for row in shown]
+    unseen = torch.bincount(known.of, minlength=len(known.names)) == 0
+    torch.testing.assert_close(known.vectors()[unseen], known.phrases[unseen])
+
+
+def test_a_name_can_be_known_without_one_of_its_pictures():
+    torch.manual_seed(0)
+    phrases, pictures = (torch.nn.functional.normalize(torch.randn(n, 6), dim=1) for n in (3, 4))
+    known = names.Known(["cup", "car", "cat"], phrases, pictures, torch.tensor([0, 1, 0, 0]), [7, 8, 9, 4])
+    without = known.without()
+    torch.testing.assert_close(without[1], phrases[1])  # the only one
+    for k in range(4):
+        keep = torch.arange(4) != k
+        fewer = names.Known(known.names, phrases, pictures[keep], known.of[keep], [])
+        torch.testing.assert_close(without[k], fewer.vectors()[known.of[k]])
+        assert (without[k] - known.vectors()[known.of[k]]).norm() > 1e-2
+
+
+def test_a_picture_in_training_does_not_know_its_own_name_from_itself(pictograms, maps, tmp_path, monkeypatch):
+    def drawn_apart(ranker, clip, data, rows, width):  # the untrained CLIP sees too little difference
+        return torch.nn.functional.normalize(torch.randn(len(rows), width), dim=1)
+
+    monkeypatch.setattr(names, "seen", drawn_apart)
+    pairs = Pairs(pictograms, maps, tmp_path / "pictograms-clip")
+    rows = np.array([k for k, places in enumerate(pairs.shown) if places][:4])
+    vectors = pairs.eye.pictures(rows)[:, FEATURES:]
+    likeness, careless = pairs._likeness(vectors, rows), pairs.known.likeness(vectors)
+    for k, row in enumerate(rows):
+        own = pairs.names_of[pairs.shown[row]].tolist()
+        assert all((likeness[k, name] - careless[k, name]).abs() > 1e-3 for name in own)
+        others = [name for name in range(careless.shape[1]) if name not in own]
+        assert torch.equal(likeness[k, others], careless[k, others])
 
 
 def test_a_captioner_is_described_with_its_clip(pictograms, maps, tmp_path):
