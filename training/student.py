@@ -3,7 +3,7 @@
 Latent consistency distillation (Luo et al. 2023) of ``pictograms-ldm`` into low-rank changes of its weights. From a
 noisy picture the teacher, guided, walks one step of DDIM down a grid of timesteps; the student learns to see the same
 clean picture from both ends of that step, and so, link by link, from the far end of the grid. Half of the noisy
-pictures are the first neighbour under noise, as in the app; so only timesteps below ``STRENGTH`` are needed.
+pictures are the first neighbour under noise, as in the app, which keeps ``RECOLOURED`` of the schedule at most.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from models.families.pictograms_ldm import STRENGTH, told
+from models.families.pictograms_ldm import RECOLOURED, told
 from models.families.pictograms_student import SPACING, WEIGHTS
 from models.families.sentence import SentenceEncoder
 from training.generation_scores import open_pool
@@ -73,7 +73,7 @@ class Curve:
         self.scheduler = DDPMScheduler(**schedule)
         # One more entry, reached by index -1: after the last step nothing of the noise is left.
         self.alphas = torch.cat([self.scheduler.alphas_cumprod, torch.ones(1)]).to(device)
-        self.links = round(schedule["num_train_timesteps"] * STRENGTH) // SPACING
+        self.links = round(schedule["num_train_timesteps"] * RECOLOURED) // SPACING
 
     def timesteps(self, n: int) -> Tensor:
         """Random upper ends of steps of the grid."""

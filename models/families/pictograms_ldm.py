@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.families.pictograms_ground import ground_of, on_ground
 from models.families.pictograms_painter import SIZE, Painter, read_shared, set_out
-from models.families.pictograms_query import split_pair, things_alone
+from models.families.pictograms_query import split_pair, things_alone, wanted_colours
 from models.families.sampling import Conditioning, Sampling
 from models.families.sentence import TOKENS
 from models.sources import require
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from models.families.sentence import SentenceEncoder
 
 SCHEDULERS = ("DPM++ 2M", "DDIM", "Euler", "Euler a", "UniPC")
-STRENGTH = 0.5  # how much of the noise schedule is painted over the first neighbour
+STRENGTH = 0.6  # how much of the noise schedule is painted over the first neighbour
+RECOLOURED = 1.0  # the same where the prompt names a colour: what is painted over keeps its own
 
 
 class PictogramDiffusion(Painter):
@@ -67,6 +68,7 @@ class PictogramDiffusion(Painter):
         import torch
 
         bare, colour = ground_of(prompt)
+        schedule, share = self.planned(RECOLOURED if wanted_colours(bare) else STRENGTH)
         things = things_alone(bare) or (bare,)
         relation = split_pair(bare)[1] if len(things) == 2 else None
         helps = [self.redrawn_from(thing, seeds, place) for place, thing in enumerate(things)]
@@ -87,13 +89,17 @@ class PictogramDiffusion(Painter):
             steps=steps,
             guidance=guidance,
             scheduler=scheduler,
-            scheduler_config=self.facts["schedule"],
+            scheduler_config=schedule,
             device=str(self.device),
             decode_rows=16,
             # The first neighbour of each thing: a network this small needs it as a sketch.
             origin=neighbours[:, :, : len(self.mean)].flatten(1, 2),
-            strength=self.facts.get("strength", STRENGTH),
+            strength=share,
         )
+
+    def planned(self, strength: float) -> tuple[Mapping[str, Any], float]:
+        """The noise schedule of a run that is to keep this share of it, and the share of that schedule to be kept."""
+        return self.facts["schedule"], strength
 
     def _denoise(self, latents: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
         """The things of a picture lie one behind the other in its channels; the network sees each alone."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.families.pictograms_ldm import SIZE, STRENGTH, PictogramDiffusion
+from models.families.pictograms_ldm import SIZE, PictogramDiffusion
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
 
@@ -36,17 +36,25 @@ def merge(unet: nn.Module, changes: Mapping[str, Tensor]) -> None:
             weight += change.view_as(weight).to(weight)
 
 
-def shortened(schedule: Mapping[str, Any]) -> dict[str, Any]:
-    """The teacher's schedule without its noisiest end, where nothing starts that is painted over a neighbour.
+def shortened(schedule: Mapping[str, Any], strength: float) -> dict[str, Any]:
+    """The teacher's schedule without its noisiest end, so that a run begins at ``strength`` of it.
 
-    With it, one step begins where twenty do: at ``STRENGTH`` of the teacher's schedule.
+    With it, one step begins where twenty do.
     """
     from diffusers import DDPMScheduler
 
-    steps = round(schedule["num_train_timesteps"] * STRENGTH)
+    steps = round(schedule["num_train_timesteps"] * strength)
     betas = DDPMScheduler(**schedule).betas[:steps].tolist()
     grid = {"trained_betas": betas, "num_train_timesteps": steps, "original_inference_steps": steps // SPACING}
     return {**schedule, **grid}
+
+
+class FewSteps(PictogramDiffusion):
+    """The teacher's contract with a network that jumps."""
+
+    def planned(self, strength: float) -> tuple[Mapping[str, Any], float]:
+        """See `PictogramDiffusion.planned`."""
+        return shortened(self.facts["schedule"], strength), 1.0
 
 
 def load(context: LoadContext) -> PictogramDiffusion:
@@ -58,8 +66,7 @@ def load(context: LoadContext) -> PictogramDiffusion:
         context.report(0.7, "putting the changes in")
         unet = copy.deepcopy(teacher.unet)
         merge(unet, load_file(folder / WEIGHTS))
-        facts = {**teacher.facts, "schedule": shortened(teacher.facts["schedule"]), "strength": 1.0}
-        return PictogramDiffusion(unet, teacher.vqgan, teacher.memory, teacher.sentence, facts)
+        return FewSteps(unet, teacher.vqgan, teacher.memory, teacher.sentence, teacher.facts)
 
 
 def taught_by(folder: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel, VQModel
 
-from models.families.pictograms_ldm import STRENGTH, told
+from models.families.pictograms_ldm import RECOLOURED, STRENGTH, told
 from models.families.pictograms_memory import Memory
 from models.families.pictograms_student import SPACING, merge, shortened, taught_by
 from models.families.sampling import Conditioning, Sampling
@@ -79,7 +79,8 @@ def test_the_student_learns_to_agree_with_itself(teacher):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
-def test_few_steps_begin_at_the_noisiest_timestep_that_was_learned(steps):
+@pytest.mark.parametrize("strength", [STRENGTH, RECOLOURED])
+def test_few_steps_begin_at_the_noisiest_timestep_that_is_kept(steps, strength):
     asked = []
 
     def denoise(latents, timestep, told):
@@ -88,13 +89,13 @@ def test_few_steps_begin_at_the_noisiest_timestep_that_was_learned(steps):
 
     run = Sampling(
         denoise, lambda latents: latents[:, :3], Conditioning({"words": torch.zeros(2, 1)}), seeds=[1, 2],
-        latent_shape=(4, 16, 16), steps=steps, guidance=1.0, scheduler="LCM", scheduler_config=shortened(ldm.SCHEDULE),
-        origin=torch.zeros(2, 4, 16, 16), strength=1.0,
+        latent_shape=(4, 16, 16), steps=steps, guidance=1.0, scheduler="LCM",
+        scheduler_config=shortened(ldm.SCHEDULE, strength), origin=torch.zeros(2, 4, 16, 16), strength=1.0,
     )  # fmt: skip
     while run.done < run.total:
         run.step()
-    assert len(asked) == run.total == steps and asked[0] == 1000 * STRENGTH - 1
-    learned = {(k + 1) * SPACING - 1 for k in range(round(1000 * STRENGTH) // SPACING)}
+    assert len(asked) == run.total == steps and asked[0] == 1000 * strength - 1
+    learned = {(k + 1) * SPACING - 1 for k in range(round(1000 * strength) // SPACING)}
     assert set(asked) <= learned and asked == sorted(asked, reverse=True)
 
 
