@@ -63,6 +63,17 @@ def _shaded(value: int, shade: str) -> int:
     return round(255 - (255 - value) * _SHADES["light"]) if shade == "light" else value
 
 
+def balanced(pictures: Tensor) -> Tensor:
+    """Pictures (n, 3, H, W) on paper that is almost white, with white paper, as photographers balance by a sheet; those
+    whose margin is mostly no paper stay as they are."""
+    import torch
+
+    inside = torch.zeros(pictures.shape[2:], dtype=torch.bool, device=pictures.device)
+    inside[MARGIN:-MARGIN, MARGIN:-MARGIN] = True
+    paper = pictures[:, :, ~inside].median(2).values.clamp(max=1)[:, :, None, None]
+    return torch.where(paper.amin(1, keepdim=True) > STAINED, pictures / paper, pictures)
+
+
 def on_ground(pictures: Tensor, colour: RGB) -> Tensor:
     """Pictures (n, 3, H, W) in [0, 1], painted on white, with another paper; white inside of a thing stays white."""
     import torch

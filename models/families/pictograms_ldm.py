@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from models.families.pictograms_ground import ground_of, on_ground
+from models.families.pictograms_ground import balanced, ground_of, on_ground
 from models.families.pictograms_painter import SIZE, Painter, read_shared, set_out
 from models.families.pictograms_query import split_pair, things_alone, wanted_colours
 from models.families.sampling import Conditioning, Sampling
@@ -116,7 +116,7 @@ class PictogramDiffusion(Painter):
 
     def _picture(self, latents: Tensor, relation: str | None, colour: tuple[int, int, int] | None) -> Tensor:
         """Latents (n, things * C, 16, 16) to pictures (n, 3, 128, 128), about [0, 1]."""
-        pictures = self.decode(self._apart(latents))
+        pictures = balanced(self.decode(self._apart(latents)))  # what begins as noise ends on paper with a tint
         if relation is not None:
             pictures = set_out(pictures[0::2], pictures[1::2], relation)
         return pictures if colour is None else on_ground(pictures, colour)

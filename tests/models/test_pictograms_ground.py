@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.families.pictograms_ground import GROUNDS, ground_of, on_ground
+from models.families.pictograms_ground import GROUNDS, balanced, ground_of, on_ground
 from models.families.pictograms_query import things_alone
 
 
@@ -71,3 +71,13 @@ def test_soft_edges_have_no_white_rim(picture):
 def test_each_picture_has_its_own_paper(picture):
     made = on_ground(torch.cat([picture, torch.zeros_like(picture)]), GROUNDS["red"])
     assert (made[1] == 0).all() and made[0, 0, 0, 0] > 0.8
+
+
+def test_paper_with_a_tint_becomes_white_and_what_fills_the_picture_stays():
+    tinted = torch.tensor([0.99, 0.93, 0.97])[:, None, None].expand(3, 128, 128).clone()
+    tinted[:, 40:80, 40:80] = torch.tensor([0.5, 0.1, 0.6])[:, None, None]
+    full = torch.full((3, 128, 128), 0.6)
+    white, same = balanced(torch.stack([tinted, full]))
+    torch.testing.assert_close(white[:, 2, 2], torch.ones(3))
+    torch.testing.assert_close(white[:, 60, 60], torch.tensor([0.5 / 0.99, 0.1 / 0.93, 0.6 / 0.97]))
+    assert torch.equal(same, full)
