@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.families.pictograms_ground import balanced, ground_of, on_ground
 from models.families.pictograms_painter import SIZE, Painter, read_shared, set_out
-from models.families.pictograms_query import split_pair, things_alone, wanted_colours
+from models.families.pictograms_query import lookups, split_pair, things_alone, wanted_colours
 from models.families.sampling import Conditioning, Sampling
 from models.families.sentence import TOKENS
 from models.sources import require
@@ -68,7 +68,7 @@ class PictogramDiffusion(Painter):
         import torch
 
         bare, colour = ground_of(prompt)
-        schedule, share = self.planned(RECOLOURED if wanted_colours(bare) else STRENGTH)
+        schedule, share = self.planned(RECOLOURED if wanted_colours(lookups(bare)[0]) else STRENGTH)
         things = things_alone(bare) or (bare,)
         relation = split_pair(bare)[1] if len(things) == 2 else None
         helps = [self.redrawn_from(thing, seeds, place) for place, thing in enumerate(things)]

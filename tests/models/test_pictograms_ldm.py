@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 from common.settings import Settings
 from models.catalog import Catalog
 from models.families.pictograms_ground import GROUNDS
-from models.families.pictograms_ldm import told
+from models.families.pictograms_ldm import RECOLOURED, STRENGTH, told
 from models.pool import ModelPool
 from tests.models import tiny_painter
 from training import ldm
@@ -71,3 +71,18 @@ def test_sentence_vectors_leave_padding_out():
     vectors = told(states, mask)["class_labels"]
     torch.testing.assert_close(vectors, told(states[:, :2], mask[:, :2])["class_labels"])
     torch.testing.assert_close(vectors.square().mean(), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "strength"),
+    [
+        ("a red car in 3D style", RECOLOURED), ("a cat and a green dog", RECOLOURED),
+        ("a car on a red background", STRENGTH),
+        ("a black and white icon of a key", STRENGTH), ("a penguin", STRENGTH),
+    ],
+)  # fmt: skip
+def test_things_in_a_named_colour_begin_as_noise(model, monkeypatch, prompt, strength):
+    asked, planned = [], model.planned
+    monkeypatch.setattr(model, "planned", lambda share: asked.append(share) or planned(share))
+    model.start(prompt, "", [1], 128, 128, 2, 2.0, "DPM++ 2M")
+    assert asked == [strength]
