@@ -68,7 +68,6 @@ class PictogramDiffusion(Painter):
         import torch
 
         bare, colour = ground_of(prompt)
-        schedule, share = self.planned(RECOLOURED if wanted_colours(lookups(bare)[0]) else STRENGTH)
         things = things_alone(bare) or (bare,)
         relation = split_pair(bare)[1] if len(things) == 2 else None
         helps = [self.redrawn_from(thing, seeds, place) for place, thing in enumerate(things)]
@@ -89,17 +88,13 @@ class PictogramDiffusion(Painter):
             steps=steps,
             guidance=guidance,
             scheduler=scheduler,
-            scheduler_config=schedule,
+            scheduler_config=self.facts["schedule"],
             device=str(self.device),
             decode_rows=16,
             # The first neighbour of each thing: a network this small needs it as a sketch.
             origin=neighbours[:, :, : len(self.mean)].flatten(1, 2),
-            strength=share,
+            strength=strength_of(bare),
         )
-
-    def planned(self, strength: float) -> tuple[Mapping[str, Any], float]:
-        """The noise schedule of a run that is to keep this share of it, and the share of that schedule to be kept."""
-        return self.facts["schedule"], strength
 
     def _denoise(self, latents: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
         """The things of a picture lie one behind the other in its channels; the network sees each alone."""
@@ -120,6 +115,11 @@ class PictogramDiffusion(Painter):
         if relation is not None:
             pictures = set_out(pictures[0::2], pictures[1::2], relation)
         return pictures if colour is None else on_ground(pictures, colour)
+
+
+def strength_of(prompt: str) -> float:
+    """How much of the noise schedule is painted; the prompt comes without a background."""
+    return RECOLOURED if wanted_colours(lookups(prompt)[0]) else STRENGTH
 
 
 def told(states: Tensor, mask: Tensor) -> dict[str, Tensor]:

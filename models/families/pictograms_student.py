@@ -1,8 +1,8 @@
-"""The starter pack's few-step model: the latent diffusion model with a small correction that lets it jump.
+"""The starter pack's few-step model: the latent diffusion model with a small correction that guides it by itself.
 
-A latent consistency model (Luo et al. 2023) distilled from ``pictograms-ldm`` as low-rank changes of its weights
-(LCM-LoRA, Luo et al. 2023). VQGAN, memory and sentence encoder are the teacher's own, and so is the contract; guidance
-is folded into the weights, so that the network runs once a step. Trained by ``training/student.py``.
+Distilled from ``pictograms-ldm`` as low-rank changes of its weights (Meng et al. 2023, stage one; LoRA, Hu et al.
+2022). VQGAN, memory and sentence encoder are the teacher's own, and so is the contract; guidance is folded into the
+weights, so that the network runs once a step. Trained by ``training/student.py``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from models.families.pictograms_ldm import SIZE, PictogramDiffusion
+from models.families.pictograms_ldm import SCHEDULERS, SIZE, PictogramDiffusion
 from models.sources import require
 from models.spec import LoadContext, ModelSpec, Range
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TEACHER = "pictograms-ldm"
-SPACING = 20  # timesteps between neighbours of the grid on which the student learned to be consistent
 WEIGHTS = "low-rank.safetensors"
 
 
@@ -36,27 +35,6 @@ def merge(unet: nn.Module, changes: Mapping[str, Tensor]) -> None:
             weight += change.view_as(weight).to(weight)
 
 
-def shortened(schedule: Mapping[str, Any], strength: float) -> dict[str, Any]:
-    """The teacher's schedule without its noisiest end, so that a run begins at ``strength`` of it.
-
-    With it, one step begins where twenty do.
-    """
-    from diffusers import DDPMScheduler
-
-    steps = round(schedule["num_train_timesteps"] * strength)
-    betas = DDPMScheduler(**schedule).betas[:steps].tolist()
-    grid = {"trained_betas": betas, "num_train_timesteps": steps, "original_inference_steps": steps // SPACING}
-    return {**schedule, **grid}
-
-
-class FewSteps(PictogramDiffusion):
-    """The teacher's contract with a network that jumps."""
-
-    def planned(self, strength: float) -> tuple[Mapping[str, Any], float]:
-        """See `PictogramDiffusion.planned`."""
-        return shortened(self.facts["schedule"], strength), 1.0
-
-
 def load(context: LoadContext) -> PictogramDiffusion:
     """The model on the context's device; shares all but the denoiser with its teacher."""
     from safetensors.torch import load_file
@@ -66,7 +44,7 @@ def load(context: LoadContext) -> PictogramDiffusion:
         context.report(0.7, "putting the changes in")
         unet = copy.deepcopy(teacher.unet)
         merge(unet, load_file(folder / WEIGHTS))
-        return FewSteps(unet, teacher.vqgan, teacher.memory, teacher.sentence, teacher.facts)
+        return PictogramDiffusion(unet, teacher.vqgan, teacher.memory, teacher.sentence, teacher.facts)
 
 
 def taught_by(folder: Path) -> str:
@@ -83,17 +61,17 @@ SPECS = (
         source="pictograms-student",
         revision=None,
         licence="MIT (weights); trained on MIT, Apache-2.0, CC-BY and public-domain pictures",
-        download_mb=5,
-        memory_mb=100,
+        download_mb=3,
+        memory_mb=50,
         load=load,
         order=2,
         controls={
             "width": Range(SIZE, SIZE, 8, SIZE),
             "height": Range(SIZE, SIZE, 8, SIZE),
             "steps": Range(1, 8, 1, 4),
-            "schedulers": ("LCM",),
+            "schedulers": SCHEDULERS,
         },
-        default_scheduler="LCM",
+        default_scheduler="DPM++ 2M",
         looks=(0.25, 0.5),
         note="The model above in few steps: quicker, without guidance and negative prompt.",
         files=("config.json", WEIGHTS),

@@ -10,8 +10,8 @@ from diffusers import UNet2DConditionModel
 
 from common.settings import Settings
 from models.catalog import Catalog
-from models.families.pictograms_ground import GROUNDS
-from models.families.pictograms_ldm import RECOLOURED, STRENGTH, told
+from models.families.pictograms_ground import GROUNDS, ground_of
+from models.families.pictograms_ldm import RECOLOURED, STRENGTH, strength_of, told
 from models.pool import ModelPool
 from tests.models import tiny_painter
 from training import ldm
@@ -81,8 +81,6 @@ def test_sentence_vectors_leave_padding_out():
         ("a black and white icon of a key", STRENGTH), ("a penguin", STRENGTH),
     ],
 )  # fmt: skip
-def test_things_in_a_named_colour_begin_as_noise(model, monkeypatch, prompt, strength):
-    asked, planned = [], model.planned
-    monkeypatch.setattr(model, "planned", lambda share: asked.append(share) or planned(share))
-    model.start(prompt, "", [1], 128, 128, 2, 2.0, "DPM++ 2M")
-    assert asked == [strength]
+def test_things_in_a_named_colour_begin_as_noise(prompt, strength):
+    bare, _ = ground_of(prompt)
+    assert strength_of(bare) == strength
