@@ -96,11 +96,11 @@ class PictogramDiffusion(Painter):
             strength=strength_of(bare),
         )
 
-    def _denoise(self, latents: Tensor, timestep: Tensor, told: Mapping[str, Tensor]) -> Tensor:
+    def _denoise(self, latents: Tensor, timestep: Tensor, words: Mapping[str, Tensor]) -> Tensor:
         """The things of a picture lie one behind the other in its channels; the network sees each alone."""
         import torch
 
-        each = {name: part.to(latents.device).flatten(0, 1) for name, part in told.items()}
+        each = {name: part.to(latents.device).flatten(0, 1) for name, part in words.items()}
         seen = torch.cat([self._apart(latents), each.pop("neighbours")], 1)
         output = self.unet(seen, timestep.expand(len(seen)).to(seen.device), **each).sample
         return output.unflatten(0, (len(latents), -1)).flatten(1, 2)
@@ -168,7 +168,7 @@ SPECS = (
             "schedulers": SCHEDULERS,
         },
         default_scheduler="DPM++ 2M",
-        looks=(0.1, 0.4),  # the cheapest pair that keeps 98 % of the best score (benchmark rank_agreement)
+        looks=(0.1, 0.4),  # the cheapest pair that kept 98 % of version 0's best score (benchmark rank_agreement)
         note="Paints over a remembered pictogram step by step.",
     ),
 )

@@ -71,11 +71,6 @@ def wanted_style(prompt: str) -> str | None:
     return next((name for name, words in STYLES.items() if re.search(words, prompt, re.IGNORECASE)), None)
 
 
-def wants_background(prompt: str) -> bool:
-    """Whether the prompt says on what kind of background its things stand."""
-    return _BACKGROUND.search(prompt) is not None
-
-
 def things_alone(prompt: str) -> tuple[str, str] | None:
     """The two things of a prompt, each as a prompt of its own: without background, in its style. None for one thing.
 

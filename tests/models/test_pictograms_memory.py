@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.families.pictograms_memory import Memory, as_channels, chances_of
-from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style, wants_background
+from models.families.pictograms_query import lookups, split_pair, wanted_colours, wanted_style
 
 
 @pytest.fixture
@@ -147,8 +147,3 @@ def test_evaluation_can_leave_out_what_was_kept_from_training(memory):
     # The car's own vector now finds something else.
     assert fair.draw(memory.vectors[2, :1], 0.5) < 4
     assert memory.draw(memory.vectors[2, :1], 0.5) >= 4
-
-
-def test_a_background_is_noticed_where_one_is_asked_for():
-    assert wants_background("an umbrella on a blue background") and wants_background("a cat, dark blue background")
-    assert not wants_background("a blue umbrella") and not wants_background("a cup on a table")
