@@ -36,8 +36,15 @@ ARCHITECTURE = {
 }
 
 
+LEARN = {  # what --learn teaches -> how the names of its parameters begin
+    "all": ("",),
+    "decoder": ("decoder.", "post_quant_conv."),  # codes and latents that were made before stay valid
+    "edges": ("decoder.up_blocks.2.", "decoder.up_blocks.3.", "decoder.conv_norm_out.", "decoder.conv_out."),
+}
+
+
 class PatchDiscriminator(nn.Sequential):
-    """Says of every 16-pixel patch whether it looks real (pix2pix, Isola et al. 2017); (N, 3, H, W) -> (N, 1, h, w)."""
+    """Says of every 34-pixel patch whether it looks real (pix2pix, Isola et al. 2017); (N, 3, H, W) -> (N, 1, h, w)."""
 
     def __init__(self, width: int = 32) -> None:
         def block(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
@@ -52,6 +59,7 @@ class PatchDiscriminator(nn.Sequential):
         )
 
 
+JUDGE_FIRST, JUDGE_PACE = 300, 3.0  # steps before the discriminator is listened to; its rate by the others'
 NOISE = 0.15  # of latents of unit variance: about what 4,096 codes in four dimensions will add
 
 
@@ -84,7 +92,11 @@ def quantise(parts: Parts, z: Tensor) -> tuple[Tensor, Tensor]:
 def generator_step(
     parts: Parts, pictures: Tensor, adversarial: float, frozen: bool
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """One step of encoder, codebook and decoder on pictures (N, 3, H, W) in [-1, 1]; returns losses and the output."""
+    """One step of encoder (unless ``frozen``), codebook and decoder on pictures (N, 3, H, W) in [-1, 1].
+
+    The discriminator pulls at the output ``adversarial`` times as hard as all that compares it with the picture (after
+    Esser et al. 2021, equation 7, who weigh the pulls at the last layer). Returns losses and the output.
+    """
     with torch.set_grad_enabled(not frozen):
         z = parts.model.encode(pictures).latents
     z_q, commitment = quantise(parts, z)
@@ -99,12 +111,16 @@ def generator_step(
         "perceptual": parts.perceptual(ours, pictures),
         "commitment": commitment,
     }
-    total = losses["l1"] + losses["l2"] + 2 * losses["colour"] + 0.5 * losses["perceptual"] + 0.25 * commitment
+    faithful = losses["l1"] + losses["l2"] + 2 * losses["colour"] + 0.5 * losses["perceptual"]
+    (pull,) = torch.autograd.grad(faithful, ours)
     if adversarial:
         losses["fool"] = -parts.judge(ours).mean()
-        total = total + adversarial * losses["fool"]
+        (lure,) = torch.autograd.grad(losses["fool"], ours)
+        pull = pull + adversarial * pull.norm() / lure.norm().clamp(min=1e-8) * lure
     parts.optimiser.zero_grad(set_to_none=True)
-    total.backward()
+    ours.backward(pull, retain_graph=not frozen)
+    if not frozen:
+        (0.25 * commitment).backward()
     nn.utils.clip_grad_norm_(parts.model.parameters(), 1.0)
     parts.optimiser.step()
     return losses, ours.detach()
@@ -133,31 +149,31 @@ def train(args: argparse.Namespace) -> VQModel:
     perceptual = PerceptualLoss()
     for network in (model, judge, perceptual):
         network.to(accelerator.device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(
-        [p for n, p in model.named_parameters() if "quantize" not in n], args.rate, (0.8, 0.99), weight_decay=0.01
-    )
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(LEARN[args.learn]) and "quantize" not in name)
+    learned, frozen = [p for p in model.parameters() if p.requires_grad], args.learn != "all"
+    optimiser = torch.optim.AdamW(learned, args.rate, (0.8, 0.99), weight_decay=0.01)
     judge_optimiser = torch.optim.AdamW(judge.parameters(), args.rate, (0.5, 0.9))
     codebook, ema = Codebook(model, ready=shipped and not args.new_codebook), EMAModel(model.parameters(), decay=0.998)
     ema.to(accelerator.device)
     run.track(model=model, judge=judge, optimiser=optimiser, judge_optimiser=judge_optimiser, codebook=codebook)
     run.track(ema=ema)
     run.resume()
-    if args.freeze_encoder:  # latents made from the exported (averaged) encoder must stay valid
+    if frozen:  # latents made from the exported (averaged) encoder must stay valid
         ema.copy_to(model.parameters())
     parts = Parts(model, judge, codebook, perceptual, optimiser, judge_optimiser)
     rng = np.random.default_rng(args.seed + run.progress.steps)
     for step in run.steps(args.batch):
         rate = args.rate * cosine_rate(step, 50, args.total_steps)
-        for group in (*optimiser.param_groups, *judge_optimiser.param_groups):
-            group["lr"] = rate
+        optimiser.param_groups[0]["lr"], judge_optimiser.param_groups[0]["lr"] = rate, JUDGE_PACE * rate
         pictures = random_crops(data, args.batch, args.crop, rng).mul(2).sub(1).to(accelerator.device)
         adversarial = args.adversarial if step >= args.adversarial_after else 0.0
         with autocast_channels_last(accelerator):
-            losses, fake = generator_step(parts, pictures, adversarial, args.freeze_encoder)
-            if adversarial:
+            losses, fake = generator_step(parts, pictures, adversarial, frozen)
+            if args.adversarial and step >= args.adversarial_after - JUDGE_FIRST:
                 losses["judge"] = judge_step(parts, pictures, fake)
         ema.step(model.parameters())
-        if not args.freeze_encoder:
+        if not frozen:
             losses["dead"] = tend_codebook(parts, data, args, step, rng)
         run.log(**losses)
     ema.copy_to(model.parameters())
@@ -191,10 +207,10 @@ def main() -> None:
     parser.add_argument(
         "--new-codebook", action="store_true", help="start from the exported weights, but with latents set free again"
     )
-    parser.add_argument("--adversarial", type=float, default=0.05, help="weight of the discriminator's loss")
-    parser.add_argument("--adversarial-after", type=int, default=1_000_000)
+    parser.add_argument("--adversarial", type=float, default=0.0, help="how hard the discriminator pulls, 0 for none")
+    parser.add_argument("--adversarial-after", type=int, default=JUDGE_FIRST, help="steps without its pull")
     parser.add_argument(
-        "--freeze-encoder", action="store_true", help="train the decoder only; latents stay as they are"
+        "--learn", choices=LEARN, default="all", help="but for `all`, codes and latents stay as they are"
     )
     args = parser.parse_args()
     model = train(args)

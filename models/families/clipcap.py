@@ -61,13 +61,14 @@ class ClipCapCaptioner(SearchingCaptioner):
         beams = max(decoding.beams, int(self.reranking["beams"]))
         for said in super().caption(pictures, replace(decoding, beams=beams, count=beams)):
             if said and isinstance(said[0], list):
-                yield [self._reranked(*each)[: decoding.count] for each in zip(pictures, said, strict=True)]
+                vectors = self.ranker.encode_images(list(pictures))
+                yield [self._reranked(*each)[: decoding.count] for each in zip(vectors, said, strict=True)]
             else:
                 yield said
 
-    def _reranked(self, picture: Image, captions: list[Caption]) -> list[Caption]:
-        texts = self.ranker.encode_texts([each.text for each in captions])
-        cosines = (texts @ self.ranker.encode_images([picture])[0]).tolist()
+    def _reranked(self, vector: Tensor, captions: list[Caption]) -> list[Caption]:
+        """The captions of one picture, whose unit vector is (D,)."""
+        cosines = (self.ranker.encode_texts([each.text for each in captions]) @ vector).tolist()
         values = [c.log_probability + self.reranking["weight"] * s for c, s in zip(captions, cosines, strict=True)]
         order = sorted(range(len(captions)), key=lambda k: -values[k])
         return [captions[k] for k in order]
@@ -78,15 +79,15 @@ class ClipCapCaptioner(SearchingCaptioner):
         """See `SearchingCaptioner.begin`."""
         import torch
 
-        vectors = clip_vectors(self.ranker, pictures, self.normalise, self.features)
-        prefix = self.model.prefix(vectors, self._told(pictures))
+        vectors, units = clip_vectors(self.ranker, pictures, self.normalise, self.features)
+        prefix = self.model.prefix(vectors, self._told(units))
         if opening:
             words = self.model.language.embed(torch.tensor(opening, device=prefix.device))
             prefix = torch.cat([prefix, words.expand(len(prefix), -1, -1)], 1)
         return self.model.language.begin(prefix, hypotheses, decoding.max_tokens)
 
-    def _told(self, pictures: Sequence[Image]) -> Tensor | None:
-        return None if self.names is None else self.names.nearest(self.ranker.encode_images(list(pictures)))
+    def _told(self, units: Tensor) -> Tensor | None:
+        return None if self.names is None else self.names.nearest(units)
 
     def check_length(self, tokens: int) -> None:
         """See `SearchingCaptioner.check_length`."""
@@ -100,7 +101,7 @@ class ClipCapCaptioner(SearchingCaptioner):
         if not places:
             return None
         text = torch.tensor([tokens], device=self.model.device)
-        first, told = self.model.plan.prefix + self.model.told - 1, self._told([picture])
+        first, told = self.model.plan.prefix + self.model.told - 1, self._told(self.ranker.encode_images([picture]))
 
         def score(vector: Tensor) -> Tensor:
             logits = self.model.logits(vector, text[:, :-1], told)[0, first:]

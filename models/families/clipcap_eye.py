@@ -15,22 +15,26 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def clip_vectors(ranker: Any, pictures: Sequence[Image], normalise: bool, features: bool | str = False) -> Tensor:
-    """RGB pictures of any sizes -> CLIP vectors (N, d) float32, of unit length or as CLIP's tower leaves them.
+def clip_vectors(
+    ranker: Any, pictures: Sequence[Image], normalise: bool, features: bool | str = False
+) -> tuple[Tensor, Tensor]:
+    """RGB pictures of any sizes -> CLIP vectors (N, d) float32, of unit length or as CLIP's tower leaves them; and the
+    unit vectors (N, D) by which the ranker itself compares them with texts, from the same look at the pictures.
 
-    With `features` the pooled features of a tower of timm's, (N, wider), before its projection; with "both" these and
-    the vectors behind them, each part of its own length.
+    With `features` the first are the pooled features of a tower of timm's, (N, wider), before its projection; with
+    "both" these and the vectors behind them, each part of its own length.
     """
     import torch
 
     if normalise and not features:
-        return ranker.encode_images(pictures)
+        units = ranker.encode_images(pictures)
+        return units, units
     raw: list[list[Tensor]] = [[] for _ in _sources(ranker, features)]
     with ExitStack() as stack:
         for module, seen in zip(_sources(ranker, features), raw, strict=True):
             stack.enter_context(_watched(module, seen.append))
-        ranker.encode_images(pictures)
-    return torch.cat([_scaled(torch.cat([part.float().cpu() for part in seen]), normalise) for seen in raw], 1)
+        units = ranker.encode_images(pictures)
+    return torch.cat([_scaled(torch.cat([part.float().cpu() for part in seen]), normalise) for seen in raw], 1), units
 
 
 def patch_heat(

@@ -138,7 +138,7 @@ def test_a_single_beam_is_not_reranked(captioner, monkeypatch):
 
 def test_raw_vectors_have_a_length_and_others_do_not(pool):
     with pool.use(CLIP) as ranker:
-        raw, unit = (clip_vectors(ranker, [picture(1), picture(2)], normalise) for normalise in (False, True))
+        raw, unit = (clip_vectors(ranker, [picture(1), picture(2)], normalise)[0] for normalise in (False, True))
     torch.testing.assert_close(raw / raw.norm(dim=-1, keepdim=True), unit)
     assert (raw.norm(dim=-1) - 1).abs().min() > 1e-3
     with pool.use("tiny-mlp") as mlp, pool.use("tiny-transformer") as transformer:
@@ -214,7 +214,7 @@ def test_a_captioner_reads_the_names_behind_its_prefix(pool, hub, monkeypatch):
         monkeypatch.setitem(captioner.model.config, "names", {"slots": 1, "length": told.shape[1], "pad": 0})
         monkeypatch.setattr(captioner, "names", SimpleNamespace(nearest=lambda vectors: told.expand(len(vectors), -1)))
         (after,) = ask(captioner, [picture(1)])[0]
-        vector = clip_vectors(captioner.ranker, [picture(1)], captioner.normalise)
+        vector, _ = clip_vectors(captioner.ranker, [picture(1)], captioner.normalise)
         tokens = torch.tensor([after.tokens])
         logits = captioner.model.logits(vector, tokens, told)[0, captioner.model.plan.prefix + told.shape[1] - 1 :]
         log_probs = logits.log_softmax(-1)[:-1].gather(1, tokens.T)

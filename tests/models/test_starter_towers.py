@@ -75,12 +75,13 @@ def test_a_captioner_may_read_what_the_tower_saw_before_its_projection(sentence)
 
     clip = PictogramClip(build(architecture(), sentence).eval(), sentence, 128)
     pictures = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
-    features = clip_vectors(clip, pictures, normalise=False, features=True)
+    features, units = clip_vectors(clip, pictures, normalise=False, features=True)
     assert features.shape == (2, 1280)
+    assert torch.equal(units, clip.encode_images(pictures))
     with torch.no_grad():
         projected = torch.nn.functional.normalize(clip.model.visual.head(features), dim=-1)
     torch.testing.assert_close(projected, clip.encode_images(pictures), atol=1e-5, rtol=0)
-    unit = clip_vectors(clip, pictures, normalise=True, features=True)
+    unit, _ = clip_vectors(clip, pictures, normalise=True, features=True)
     torch.testing.assert_close(unit, torch.nn.functional.normalize(features, dim=-1))
     heat = patch_heat(clip, pictures[0], True, lambda seen: seen[0, :100].sum(), features=True)
     assert heat.shape == (4, 4) and heat.abs().max() > 0

@@ -100,7 +100,7 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
     weights, common = tmp_path / "weights", {"data": pictograms, "device": "cpu", "threads": 1, "seed": 0, "batch": 4}
     first = flags(
         {**common, "run": tmp_path / "vq", "minutes": 0.1, "rate": 1e-3, "total_steps": 100, "crop": 32,
-         "quantise_after": 2, "adversarial": 0.1, "adversarial_after": 3, "freeze_encoder": False,
+         "quantise_after": 2, "adversarial": 0.1, "adversarial_after": 3, "learn": "all",
          "new_codebook": False}
     )  # fmt: skip
     first.export = weights / "pictograms-vqgan"
