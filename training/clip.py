@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.families.efficientnet import LITE0, LITE2, imagenet_state
-from models.families.pictograms_clip import TEXT_TOWER, architecture, build, read_folder
+from models.families.pictograms_clip import LOOKS, TEXT_TOWER, architecture, build, read_folder
 from models.families.sentence import SentenceEncoder
 from training.clip_maps import SPLIT, means, upper
 from training.loop import TrainingRun, common_arguments, cosine_rate, make_accelerator
@@ -237,7 +237,7 @@ def export(model: nn.Module, shape: dict[str, Any], folder: Path) -> None:
         shards[-1][name] = value
     for number, shard in enumerate(shards, 1):
         save_file(shard, folder / f"model-{number:05d}-of-{len(shards):05d}.safetensors")
-    (folder / "config.json").write_text(json.dumps({"architecture": shape}, indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps({"architecture": shape, "looks": LOOKS}, indent=2) + "\n")
 
 
 def main() -> None:

@@ -114,8 +114,8 @@ def _is_shown(record: dict[str, Any]) -> bool:
 
 
 def seen(ranker: Any, clip: Path, data: Pictograms, rows: list[int], width: int) -> Tensor:
-    """Unit vectors (n, d) of these pictures on white; kept beside the data by the weights of ``clip``."""
-    kept = data.folder / f"vectors-{len(rows)}-{digest(clip)}.npy"
+    """Unit vectors (n, d) of these pictures on white; kept beside the data by the weights of ``clip`` and its looks."""
+    kept = data.folder / f"vectors-{len(rows)}-{digest(clip)}-{len(ranker.looks)}.npy"
     if not kept.exists():
         found = []
         for start in tqdm(range(0, len(rows), BATCH), desc="pictures", unit="batch"):

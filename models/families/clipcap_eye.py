@@ -34,7 +34,9 @@ def clip_vectors(
         for module, seen in zip(_sources(ranker, features), raw, strict=True):
             stack.enter_context(_watched(module, seen.append))
         units = ranker.encode_images(pictures)
-    return torch.cat([_scaled(torch.cat([part.float().cpu() for part in seen]), normalise) for seen in raw], 1), units
+    looks = len(getattr(ranker, "looks", (1.0,)))
+    merged = [torch.cat([part.float().cpu().unflatten(0, (looks, -1)).mean(0) for part in seen]) for seen in raw]
+    return torch.cat([_scaled(part, normalise) for part in merged], 1), units
 
 
 def patch_heat(

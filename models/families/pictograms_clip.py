@@ -26,6 +26,9 @@ TEXT_TOWER = "text.transformer."  # these weights come from the pip package, not
 
 
 TOKEN_LIMIT = 77
+# Every picture is looked at smaller and as it is, and the mean of both counts (test-time augmentation): what one look
+# misreads the other often does not. More looks, or others, gain next to nothing (training/RESULTS.md).
+LOOKS = (0.88, 1.0)
 
 
 def architecture(network: str = LITE0, places: int = 0) -> dict[str, Any]:
@@ -63,13 +66,30 @@ def build(shape: dict[str, Any], sentence: SentenceEncoder) -> nn.Module:
     return model
 
 
-class PictogramClip:
-    """Pictures and sentences in one space; all vectors are float32 and of unit length."""
+def smaller(pixels: Tensor, share: float) -> Tensor:
+    """Pictures (N, C, H, W) that take up ``share`` of their sides, in the middle; their edges fill the rest."""
+    import torch.nn.functional as F
 
-    def __init__(self, model: nn.Module, sentence: SentenceEncoder, image_size: int) -> None:
+    height, width = pixels.shape[-2:]
+    inner = round(height * share), round(width * share)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    shrunk = F.interpolate(pixels, inner, mode="bilinear", align_corners=False, antialias=True)
+    return F.pad(shrunk, (left, width - inner[1] - left, top, height - inner[0] - top), mode="replicate")
+
+
+class PictogramClip:
+    """Pictures and sentences in one space; all vectors are float32 and of unit length.
+
+    ``looks``: the shares of its sides at which a picture is encoded; see ``LOOKS``.
+    """
+
+    def __init__(
+        self, model: nn.Module, sentence: SentenceEncoder, image_size: int, looks: tuple[float, ...] = (1.0,)
+    ) -> None:
         import torch
 
         self.model, self.sentence, self.image_size = model.eval().requires_grad_(False), sentence, image_size
+        self.looks = looks
         self.token_limit = TOKEN_LIMIT
         self.logit_scale = float(model.logit_scale.exp())
         self.mean = torch.tensor(MEAN)[:, None, None]
@@ -84,7 +104,8 @@ class PictogramClip:
         return self
 
     def image_features(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1], any size, to unit vectors (N, D); gradients flow back to the pixels."""
+        """(N, 3, H, W) in [0, 1], any size, to unit vectors (N, D), by one look at them as they are; gradients flow
+        back to the pixels."""
         import torch.nn.functional as F
 
         size = (self.image_size, self.image_size)
@@ -94,8 +115,12 @@ class PictogramClip:
         return self.model.encode_image(pixels, normalize=True).float()
 
     def encode_images(self, images: list[PIL.Image.Image] | Tensor, batch: int = 32) -> Tensor:
-        """PIL pictures of any size, or pixels (N, 3, H, W) in [0, 1], to unit vectors (N, D) on the CPU."""
+        """PIL pictures of any size, or pixels (N, 3, H, W) in [0, 1], to unit vectors (N, D) on the CPU, after all looks.
+
+        The tower sees a batch once, all pictures for the first look, then for the next.
+        """
         import torch
+        import torch.nn.functional as F
 
         from common.images import to_tensor
 
@@ -106,7 +131,9 @@ class PictogramClip:
                 size = (self.image_size, self.image_size)
                 part = to_tensor([picture.convert("RGB").resize(size, resample=3) for picture in part])
             with torch.no_grad():
-                parts.append(self.image_features(part.to(self.device)).cpu())
+                seen = torch.cat([part if share == 1 else smaller(part, share) for share in self.looks])
+                found = self.image_features(seen.to(self.device)).unflatten(0, (len(self.looks), -1))
+                parts.append(F.normalize(found.mean(0), dim=1).cpu())
         return torch.cat(parts)
 
     def encode_texts(self, texts: list[str]) -> Tensor:
@@ -146,7 +173,8 @@ def read_folder(folder: Path, sentence: SentenceEncoder) -> PictogramClip:
     missing = [name for name in missing if not name.startswith(TEXT_TOWER)]
     if missing or unexpected:
         raise RuntimeError(f"{folder.name} does not fit its config: missing {missing[:3]}, unexpected {unexpected[:3]}")
-    return PictogramClip(model, sentence, config["architecture"]["vision_cfg"]["image_size"])
+    size = config["architecture"]["vision_cfg"]["image_size"]
+    return PictogramClip(model, sentence, size, tuple(config.get("looks", (1.0,))))
 
 
 def load(context: LoadContext) -> PictogramClip:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.families.efficientnet import MEAN, STD, imagenet_state
-from models.families.pictograms_clip import PictogramClip, architecture, build, read_folder
+from models.families.pictograms_clip import LOOKS, PictogramClip, architecture, build, read_folder
 from models.families.sentence import SentenceEncoder
 
 
@@ -56,7 +56,7 @@ def test_a_clip_survives_its_own_export(sentence, tmp_path):
     loaded = read_folder(tmp_path, sentence)
     direct = PictogramClip(model, sentence, 128)
     pixels = torch.rand(2, 3, 96, 96)
-    torch.testing.assert_close(loaded.encode_images(pixels), direct.encode_images(pixels), atol=2e-2, rtol=0)
+    torch.testing.assert_close(loaded.image_features(pixels), direct.image_features(pixels), atol=2e-2, rtol=0)
     texts = loaded.encode_texts(["a cat", "a dog"])
     torch.testing.assert_close(texts.norm(dim=1), torch.ones(2))
 
@@ -85,3 +85,39 @@ def test_a_captioner_may_read_what_the_tower_saw_before_its_projection(sentence)
     torch.testing.assert_close(unit, torch.nn.functional.normalize(features, dim=-1))
     heat = patch_heat(clip, pictures[0], True, lambda seen: seen[0, :100].sum(), features=True)
     assert heat.shape == (4, 4) and heat.abs().max() > 0
+
+
+def test_a_smaller_picture_lies_in_the_middle_of_what_its_edges_were():
+    from models.families.pictograms_clip import smaller
+
+    pixels = torch.zeros(1, 3, 50, 100)
+    pixels[..., :, :50], pixels[..., 20:30, 45:55] = 0.25, 1.0  # two grounds, a white spot over both
+    found = smaller(pixels, 0.5)
+    assert found.shape == pixels.shape
+    assert found[..., :12, :45].unique().tolist() == [0.25] and not found[..., :12, 55:].any()
+    torch.testing.assert_close(found[0, 0, 24, 48:52], torch.ones(4), atol=0.1, rtol=0)
+    assert (found > 0.5).sum() == (pixels > 0.5).sum() / 4
+
+
+def test_what_is_ranked_is_the_mean_of_all_looks(sentence):
+    from models.families.clipcap_eye import clip_vectors
+    from models.families.pictograms_clip import smaller
+
+    model = build(architecture(), sentence).eval()
+    twice, once = PictogramClip(model, sentence, 128, (0.88, 1.0)), PictogramClip(model, sentence, 128)
+    pixels = torch.rand(3, 3, 128, 128)
+    whole, shrunk = once.image_features(pixels), once.image_features(smaller(pixels, 0.88))
+    expected = torch.nn.functional.normalize((whole + shrunk) / 2, dim=1)
+    torch.testing.assert_close(twice.encode_images(pixels, batch=2), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(once.encode_images(pixels), whole, atol=1e-5, rtol=0)
+    features, units = clip_vectors(twice, pixels, normalise=False, features=True)
+    alone = [clip_vectors(once, part, normalise=False, features=True)[0] for part in (pixels, smaller(pixels, 0.88))]
+    torch.testing.assert_close(features, sum(alone) / 2, atol=1e-4, rtol=1e-4)
+    assert torch.equal(units, twice.encode_images(pixels))
+
+
+def test_looks_are_part_of_the_folder(sentence, tmp_path):
+    from training.clip import export
+
+    export(build(architecture(), sentence).eval(), architecture(), tmp_path)
+    assert read_folder(tmp_path, sentence).looks == LOOKS
