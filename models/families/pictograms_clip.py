@@ -115,9 +115,9 @@ class PictogramClip:
         return self.model.encode_image(pixels, normalize=True).float()
 
     def encode_images(self, images: list[PIL.Image.Image] | Tensor, batch: int = 32) -> Tensor:
-        """PIL pictures of any size, or pixels (N, 3, H, W) in [0, 1], to unit vectors (N, D) on the CPU, after all looks.
+        """PIL pictures of any size, or pixels (N, 3, H, W) in [0, 1], to unit vectors (N, D) on the CPU.
 
-        The tower sees a batch once, all pictures for the first look, then for the next.
+        They are means over all looks. The tower sees a batch once: all pictures for the first look, then for the next.
         """
         import torch
         import torch.nn.functional as F

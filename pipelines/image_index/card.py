@@ -66,7 +66,7 @@ def card_of(ranker: str, services: Services, device: str | None = None) -> Card:
 
 
 def revision_of(spec: ModelSpec, settings: Settings) -> str:
-    """The commit a model is pinned to, or a fingerprint of its weight files where it is pinned to none.
+    """The commit a model is pinned to, or a fingerprint of its weight files and configs where it is pinned to none.
 
     A starter model that was trained again keeps its name, and a branch keeps its own while its files change; vectors
     from before and after must not be mixed.
@@ -75,7 +75,7 @@ def revision_of(spec: ModelSpec, settings: Settings) -> str:
         return str(spec.revision)
     folder = require(spec, settings)
     digest = hashlib.blake2b(digest_size=8)
-    for file in sorted(folder.rglob("*.safetensors")):
+    for file in sorted((*folder.rglob("*.safetensors"), *folder.rglob("*config.json"))):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()} {size}\n".encode())
         with open(file, "rb") as handle:

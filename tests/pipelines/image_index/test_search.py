@@ -156,3 +156,18 @@ def test_nonsense_is_one_sentence(shots, find, wrong, said):
 def test_filters_refuse_nonsense_when_made(wrong):
     with pytest.raises(BadRequest, match=r"allowed|later"):
         Filters(**wrong)
+
+
+def test_a_starter_model_with_another_config_is_another_model(tmp_path):
+    from common.settings import Settings
+    from models.families.pictograms_clip import SPECS
+    from pipelines.image_index.card import revision_of
+
+    folder = tmp_path / SPECS[0].source
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    found = []
+    for looks in ("[1.0]", "[0.88, 1.0]"):
+        (folder / "config.json").write_text(f'{{"looks": {looks}}}')
+        found.append(revision_of(SPECS[0], Settings(models="starter", weights=tmp_path)))
+    assert found[0] != found[1]
