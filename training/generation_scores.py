@@ -13,6 +13,7 @@ import argparse
 import copy
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,20 +84,24 @@ def open_pool(weights: Path) -> ModelPool:
     return ModelPool(Catalog.scan(settings), settings, ["cpu"])
 
 
-def paint(model: Any, catalog: Catalog, way: Way, texts: list[str], ranker: Any = None) -> Tensor:
-    """One picture a text, (N, 3, H, W) float32 [0, 1]; the candidates of the k-th have the seeds from k * n on.
-
-    ``ranker`` chooses among several candidates.
-    """
+def candidates(model: Any, catalog: Catalog, way: Way, texts: list[str]) -> Iterator[Tensor]:
+    """All candidates of each text, (``way.candidates``, 3, H, W) float32 [0, 1]; those of the k-th have the seeds from
+    k * ``way.candidates`` on."""
     asked = TextToImageRequest(
         "-", model=way.model, candidates=way.candidates, steps=way.steps, guidance=way.guidance, scheduler=way.scheduler
     ).resolve(catalog)
-    pictures = []
     for k, text in enumerate(texts):
         run = start(model, replace(asked, prompt=text, seed=k * way.candidates))
         while run.done < run.total:
             run.step()
-        painted, best = run.predicted(), 0
+        yield run.predicted()
+
+
+def paint(model: Any, catalog: Catalog, way: Way, texts: list[str], ranker: Any = None) -> Tensor:
+    """One picture a text, (N, 3, H, W) float32 [0, 1]; ``ranker`` chooses among several ``candidates``."""
+    pictures = []
+    for text, painted in zip(texts, candidates(model, catalog, way, texts), strict=True):
+        best = 0
         if len(painted) > 1:
             best = int((ranker.encode_images(painted) @ ranker.encode_texts([text]).T).argmax())
         pictures.append(painted[best])

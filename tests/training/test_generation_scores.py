@@ -16,6 +16,7 @@ from tests.models import tiny_painter
 from training import generation_scores as scores
 from training import generation_scores_nearest as nearest
 from training.compose import render, single
+from training.generation_scores_agreement import agreement
 from training.generation_scores_distance import distances, frechet, kernel
 from training.pictures import Pictograms
 
@@ -184,3 +185,14 @@ def test_a_ranker_does_not_judge_its_own_choice(tmp_path, pictograms):
     pretend_ranker(weights)
     with pytest.raises(SystemExit, match="cannot choose among candidates and judge"):
         scores.scores(scores.Way("pictograms-gan", candidates=2), pictograms, weights)
+
+
+def test_agreement_is_that_of_orders_within_captions_and_over_all():
+    ours = torch.tensor([[0.1, 0.2, 0.3], [0.7, 0.9, 0.8], [0.5, 0.5, 0.5], [0.4, 0.6, 0.5]])
+    found = agreement(ours, ours**3)
+    assert found["spearman"] == 1 == found["same_best"] and found["spearman_over_all"] == pytest.approx(1)
+    assert (found["captions"], found["candidates"]) == (4, 3)
+    turned = agreement(ours, torch.stack([*(1 - ours)[:2], *ours[2:]]))  # the third has no order of its own
+    assert turned["spearman"] == pytest.approx((-1 - 1 + 1) / 3) and turned["same_best"] == 0.5
+    low, high = turned["spearman_95"]
+    assert -1 <= low < turned["spearman"] < high <= 1
