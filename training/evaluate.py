@@ -27,18 +27,42 @@ def white(data: Pictograms, rows: np.ndarray) -> torch.Tensor:
 
 @torch.no_grad()
 def vqgan(data: Pictograms, weights: Path, name: str = "pictograms-vqgan") -> dict[str, float]:
-    """Mean PSNR in dB of held-out pictograms on white, and the share of the codebook that they use."""
+    """Mean PSNR in dB of held-out pictograms on white, rounded to codes, and the share of the codebook that they use;
+    PSNR without rounding, how steep their edges are (1 is as steep as the originals'), and PSNR of photographs."""
     from diffusers import VQModel
 
     model = VQModel.from_pretrained(weights / name).eval()
-    psnr, used = [], torch.zeros(model.config.num_vq_embeddings, dtype=torch.bool)
+    used = torch.zeros(model.config.num_vq_embeddings, dtype=torch.bool)
+    found: dict[str, list[torch.Tensor]] = {}
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        return (model.decode(latents, force_not_quantize=True).sample / 2 + 0.5).clamp(0, 1)
+
+    def compare(pictures: torch.Tensor, kind: str = "") -> torch.Tensor:
+        latents = model.encode(pictures * 2 - 1).latents
+        rounded, _, (_, _, codes) = model.quantize(latents)
+        ours, free = decode(rounded), decode(latents)
+        found.setdefault(f"{kind}psnr_db", []).append(psnr(ours, pictures))
+        found.setdefault(f"{kind}psnr_db_not_rounded", []).append(psnr(free, pictures))
+        found.setdefault(f"{kind}steepness", []).append(steepness(free) / steepness(pictures).clamp(min=1e-6))
+        return codes.flatten()
+
     for rows in np.array_split(data.rows, max(len(data) // BATCH, 1)):
-        pictures = white(data, rows)
-        z_q, _, (_, _, codes) = model.quantize(model.encode(pictures * 2 - 1).latents)
-        ours = (model.decode(z_q, force_not_quantize=True).sample / 2 + 0.5).clamp(0, 1)
-        psnr.append(-10 * (ours - pictures).square().mean((1, 2, 3)).log10())
-        used[codes.flatten()] = True
-    return {"pictures": len(data), "psnr_db": float(torch.cat(psnr).mean()), "codes_used": float(used.float().mean())}
+        used[compare(white(data, rows))] = True
+    for part in photos(data.folder / "archives")[0].split(BATCH):
+        compare(part, "photo_")
+    means = {kind: float(torch.cat(values).mean()) for kind, values in found.items()}
+    return {"pictures": len(data), "codes_used": float(used.float().mean()), **means}
+
+
+def psnr(ours: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
+    """Peak signal-to-noise ratio of each of (N, 3, H, W) in [0, 1], in dB."""
+    return -10 * (ours - pictures).square().mean((1, 2, 3)).log10()
+
+
+def steepness(pictures: torch.Tensor) -> torch.Tensor:
+    """Mean difference between neighbouring pixels of each of (N, 3, H, W)."""
+    return sum(pictures.diff(dim=dim).abs().mean((1, 2, 3)) for dim in (2, 3))
 
 
 def clip(data: Pictograms, weights: Path, name: str = "pictograms-clip") -> dict[str, float]:

@@ -135,3 +135,14 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
         pictures = run.predicted()
         assert pictures.shape == (2, 3, 128, 128) and pictures.isfinite().all()
         torch.testing.assert_close(pictures[1], alone.predicted()[0], atol=2e-3, rtol=0)
+
+
+def test_a_blurred_picture_is_less_steep_and_less_alike():
+    from training.evaluate import psnr, steepness
+
+    sharp = (torch.arange(32) // 8 % 2).float().expand(2, 3, 32, 32).contiguous()
+    blurred = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1, count_include_pad=False)
+    torch.testing.assert_close(psnr(sharp * 0.9, sharp), torch.full((2,), 23.0103))
+    assert (psnr(blurred, sharp) < 25).all()
+    assert steepness(sharp)[0] == pytest.approx(3 / 31)  # three edges from 0 to 1 in each row
+    assert torch.allclose(steepness(sharp * 0.5), steepness(sharp) / 2)
