@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from diffusers import VQModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from training import redrawn
 from training.codebook import Codebook, decorrelation, unfold
 from training.loop import TrainingRun, autocast_channels_last, common_arguments, cosine_rate, make_accelerator
 from training.perceptual import PerceptualLoss
@@ -39,6 +41,9 @@ ARCHITECTURE = {
 LEARN = {  # what --learn teaches -> how the names of its parameters begin
     "all": ("",),
     "decoder": ("decoder.", "post_quant_conv."),  # codes and latents that were made before stay valid
+    "upper": tuple(
+        f"decoder.{name}." for name in ("up_blocks.1", "up_blocks.2", "up_blocks.3", "conv_norm_out", "conv_out")
+    ),
     "edges": ("decoder.up_blocks.2.", "decoder.up_blocks.3.", "decoder.conv_norm_out.", "decoder.conv_out."),
 }
 
@@ -90,19 +95,20 @@ def quantise(parts: Parts, z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def generator_step(
-    parts: Parts, pictures: Tensor, adversarial: float, frozen: bool
+    parts: Parts, pictures: Tensor, adversarial: float, frozen: bool, painted: Tensor
 ) -> tuple[dict[str, Tensor], Tensor]:
     """One step of encoder (unless ``frozen``), codebook and decoder on pictures (N, 3, H, W) in [-1, 1].
 
+    The last M of them are decoded from the latents ``painted`` (M, C, h, w), the others from their own.
     The discriminator pulls at the output ``adversarial`` times as hard as all that compares it with the picture (after
     Esser et al. 2021, equation 7, who weigh the pulls at the last layer). Returns losses and the output.
     """
     with torch.set_grad_enabled(not frozen):
-        z = parts.model.encode(pictures).latents
+        z = parts.model.encode(pictures[: len(pictures) - len(painted)]).latents
     z_q, commitment = quantise(parts, z)
     if frozen:  # the painters' latents are decoded as they are, VQGAN+CLIP's rounded: the decoder learns both
         z_q = torch.where(torch.rand(len(z), 1, 1, 1, device=z.device) < 0.5, z_q, z)
-    ours = parts.model.decode(z_q, force_not_quantize=True).sample
+    ours = parts.model.decode(torch.cat([z_q, painted]), force_not_quantize=True).sample
     losses = {
         "l1": (ours - pictures).abs().mean(),
         "l2": (ours - pictures).square().mean(),
@@ -126,6 +132,20 @@ def generator_step(
     return losses, ours.detach()
 
 
+def draw_batch(
+    data: Pictograms, painted: redrawn.Painted | None, args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pictures (args.batch, 3, H, W) in [-1, 1], and the latents (M, C, h, w) of the last half; M is 0 without them."""
+    if painted is None:
+        return random_crops(data, args.batch, args.crop, rng).mul(2).sub(1), torch.empty(
+            0, ARCHITECTURE["latent_channels"], args.crop // 8, args.crop // 8
+        )
+    half = args.batch // 2
+    latents, wanted = painted.crops(data, half, args.crop, rng)
+    own = random_crops(data, args.batch - half, args.crop, rng)
+    return torch.cat([own, wanted]).mul(2).sub(1), latents
+
+
 def judge_step(parts: Parts, real: Tensor, fake: Tensor) -> Tensor:
     """Hinge loss of the patch discriminator."""
     loss = F.relu(1 - parts.judge(real)).mean() + F.relu(1 + parts.judge(fake)).mean()
@@ -137,6 +157,8 @@ def judge_step(parts: Parts, real: Tensor, fake: Tensor) -> Tensor:
 
 def train(args: argparse.Namespace) -> VQModel:
     """Trains for ``args.minutes`` from the last checkpoint on; returns the model with averaged weights."""
+    if args.redrawn and args.learn == "all":
+        raise SystemExit("--redrawn needs --learn decoder, upper or edges: its latents are of the encoder as it is.")
     accelerator = make_accelerator(args.device, args.threads)
     run = TrainingRun(args.run, args.minutes)
     data = Pictograms(args.data, sources=PAINTED)
@@ -163,13 +185,14 @@ def train(args: argparse.Namespace) -> VQModel:
         ema.copy_to(model.parameters())
     parts = Parts(model, judge, codebook, perceptual, optimiser, judge_optimiser)
     rng = np.random.default_rng(args.seed + run.progress.steps)
+    painted = redrawn.load(args.redrawn)
     for step in run.steps(args.batch):
         rate = args.rate * cosine_rate(step, 50, args.total_steps)
         optimiser.param_groups[0]["lr"], judge_optimiser.param_groups[0]["lr"] = rate, JUDGE_PACE * rate
-        pictures = random_crops(data, args.batch, args.crop, rng).mul(2).sub(1).to(accelerator.device)
+        pictures, latents = (part.to(accelerator.device) for part in draw_batch(data, painted, args, rng))
         adversarial = args.adversarial if step >= args.adversarial_after else 0.0
         with autocast_channels_last(accelerator):
-            losses, fake = generator_step(parts, pictures, adversarial, frozen)
+            losses, fake = generator_step(parts, pictures, adversarial, frozen, latents)
             if args.adversarial and step >= args.adversarial_after - JUDGE_FIRST:
                 losses["judge"] = judge_step(parts, pictures, fake)
         ema.step(model.parameters())
@@ -209,6 +232,7 @@ def main() -> None:
     )
     parser.add_argument("--adversarial", type=float, default=0.0, help="how hard the discriminator pulls, 0 for none")
     parser.add_argument("--adversarial-after", type=int, default=JUDGE_FIRST, help="steps without its pull")
+    parser.add_argument("--redrawn", type=Path, nargs="*", default=[], help="folders written by training.redrawn")
     parser.add_argument(
         "--learn", choices=LEARN, default="all", help="but for `all`, codes and latents stay as they are"
     )

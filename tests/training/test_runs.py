@@ -6,13 +6,15 @@ import argparse
 import itertools
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from models.families.sentence import SentenceEncoder
-from training import ldm, vqgan
+from training import clip, ldm, redrawn, vqgan
 from training.codebook import Codebook, unfold
 from training.loop import TrainingRun, cosine_rate
+from training.pictures import Pictograms
 from training.remembered_texts import TextStates
 
 
@@ -94,6 +96,7 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
     """The whole chain with the real code at tiny size: VQGAN, latents, diffusion, catalog, pool, sampling."""
     from common.settings import Settings
     from models.catalog import Catalog
+    from models.families.pictograms_clip import architecture, build
     from models.pool import ModelPool
     from training import latents
 
@@ -101,7 +104,7 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
     first = flags(
         {**common, "run": tmp_path / "vq", "minutes": 0.1, "rate": 1e-3, "total_steps": 100, "crop": 32,
          "quantise_after": 2, "adversarial": 0.1, "adversarial_after": 3, "learn": "all",
-         "new_codebook": False}
+         "new_codebook": False, "redrawn": []}
     )  # fmt: skip
     first.export = weights / "pictograms-vqgan"
     vqgan.train(first).save_pretrained(first.export)
@@ -135,6 +138,31 @@ def test_from_pictures_to_a_model_that_the_app_can_use(pictograms, tmp_path, sma
         pictures = run.predicted()
         assert pictures.shape == (2, 3, 128, 128) and pictures.isfinite().all()
         torch.testing.assert_close(pictures[1], alone.predicted()[0], atol=2e-3, rtol=0)
+
+    shape = architecture()
+    clip.export(build(shape, SentenceEncoder()), shape, weights / "pictograms-clip")  # a request wants a ranker
+    monkeypatch.setattr("sys.argv", [
+        "redrawn", "--data", str(pictograms), "--weights", str(weights), "--model", "pictograms-ldm", "--count", "9",
+        "--out", str(tmp_path / "redrawn"),
+    ])  # fmt: skip
+    redrawn.main()
+    first.redrawn = [tmp_path / "redrawn"]
+    with pytest.raises(SystemExit, match="--redrawn needs --learn decoder, upper or edges"):
+        vqgan.train(first)
+    first.run, first.learn, first.minutes, first.adversarial_after = tmp_path / "upper", "upper", 0.05, 0
+    before, taught = shipped.state_dict(), vqgan.train(first).state_dict()
+    changed = {".".join(name.split(".")[:3]) for name in before if not torch.equal(before[name], taught[name])}
+    upper = {f"decoder.up_blocks.{block}" for block in (1, 2, 3)}
+    assert upper < changed and all(name.startswith(vqgan.LEARN["upper"]) or name in upper for name in changed)
+
+
+def test_crops_of_redrawn_pictures_lie_over_the_pictures(pictograms):
+    data = Pictograms(pictograms)
+    rows = torch.from_numpy(data.rows[:3])
+    latents = torch.nn.functional.avg_pool2d(redrawn.on_white(data, rows), 8)  # stand-ins that show where they lie
+    painted, wanted = redrawn.Painted(latents, rows).crops(data, 20, 64, np.random.default_rng(0))
+    assert painted.shape == (20, 3, 8, 8) and wanted.shape == (20, 3, 64, 64)
+    torch.testing.assert_close(torch.nn.functional.avg_pool2d(wanted, 8), painted)
 
 
 def test_a_blurred_picture_is_less_steep_and_less_alike():
