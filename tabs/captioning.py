@@ -70,6 +70,7 @@ def build(app: App) -> None:
     draw = functools.partial(captioning_stage.draw, app.services.settings)
     runner = Runner(app, ROOM, run, stop, stage, outcome, draw)
     _connect_run(app, controls, runner, pictures, outcome, buttons)
+    pictures.clear(stage)
     _connect_choices(controls)
     connect_evaluation(controls.parts["ranker"])
     build_api(app, submit)

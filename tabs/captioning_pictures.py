@@ -15,7 +15,7 @@ from safeguards.wording import file_name
 from tabs import examples
 from tabs.captioning_thumbnails import thumbnail
 from tabs.rooms import App, Parcel, Receiver
-from tabs.stage import notice
+from tabs.stage import notice, tells_of_an_error
 from tabs.widgets import guarded, served
 
 if TYPE_CHECKING:
@@ -61,6 +61,14 @@ class Pictures:
     def receiving(self) -> list[Component]:
         """What `_taken` gives values for."""
         return self.outputs
+
+    def clear(self, stage: gr.HTML) -> None:
+        """Lets an error of the last run leave `stage` as soon as pictures come or go: it spoke of those before."""
+
+        def on_change(shown: str | None) -> Any:
+            return gr.HTML("", visible=False) if tells_of_an_error(shown) else gr.skip()
+
+        self.paths.change(on_change, stage, stage, **QUIET)
 
     def _build(self) -> None:
         self.zone = gr.File(

@@ -75,6 +75,7 @@ def build(app: App) -> None:
     draw = functools.partial(image_to_prompt_stage.draw, app.services.settings)
     runner = Runner(app, ROOM, run, stop, stage, outcome, draw)
     _connect(app, controls, runner, pictures, outcome)
+    pictures.clear(stage)
     if shelf is not None:
         image_to_prompt_examples.connect_shelf(*shelf, runner, pictures, outcome)
     build_api(app, submit)

@@ -21,6 +21,11 @@ def notice(text: str, kind: str = "error", more: str = "") -> str:
     return f'<div class="notice {kind}"{role}>{escape(text)}{small}</div>'
 
 
+def tells_of_an_error(shown: str | None) -> bool:
+    """Whether `shown` is a `notice` of the kind "error"."""
+    return (shown or "").startswith('<div class="notice error"')
+
+
 def progress(view: View, loading: str = "") -> str:
     """Bar, words and live candidates of a job that waits or runs; `loading` names a model on its way into memory."""
     step = view.step

@@ -77,6 +77,7 @@ def test_what_is_wrong_is_said_in_a_sentence(enter, tmp_path):
     text = tmp_path / "notes.png"
     text.write_text("not a picture")
     bring(me, [text])
+    me.page.locator(".notice.error").wait_for(state="hidden")  # there is one now
     caption(me)
     me.page.locator(".notice.error", has_text="notes.png").wait_for()
     me.shoot("captioning-error")

@@ -313,6 +313,7 @@ def test_errors_are_sentences_and_what_hung_there_stays(enter, paint, tmp_path):
     find(me)
     me.page.locator(".notice.error", has_text="There is no picture yet").wait_for()
     bring(me, paint("red"))
+    me.page.locator(".notice.error").wait_for(state="hidden")  # there is one now
     find(me)
     cards(me)
     me.page.get_by_label("Interrogator", exact=True).uncheck()
